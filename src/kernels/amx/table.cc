@@ -1,0 +1,7 @@
+#include "kernels/overlay.h"
+
+namespace baleen::kernels::amx {
+
+void Overlay(Table&) noexcept {}
+
+}  // namespace baleen::kernels::amx
