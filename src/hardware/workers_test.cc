@@ -1,0 +1,32 @@
+#include "hardware/workers.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace baleen::hardware {
+namespace {
+
+TEST(Workers, RunsEveryPartOnceOnEveryTeamSize) {
+  for (const int threads : {1, 2, 3, 5}) {
+    Workers workers(threads);
+    for (const std::int64_t parts : {0, 1, 2, 7, 1000}) {
+      std::vector<int> runs(static_cast<std::size_t>(parts), 0);
+      workers.Run(parts, [&](std::int64_t part, int thread) noexcept {
+        EXPECT_LT(thread, threads);
+        ++runs[static_cast<std::size_t>(part)];
+      });
+      for (const int count : runs) EXPECT_EQ(count, 1);
+    }
+  }
+}
+
+TEST(Workers, ManyShortJobsLoseNone) {
+  Workers workers(3);
+  std::atomic<std::int64_t> sum{0};
+  for (int job = 0; job < 20000; ++job) workers.Run(4, [&](std::int64_t part, int) noexcept { sum.fetch_add(part, std::memory_order_relaxed); });
+  EXPECT_EQ(sum.load(), 20000 * 6);
+}
+
+}  // namespace
+}  // namespace baleen::hardware

@@ -1,0 +1,31 @@
+#include "kernels/overlay.h"
+#include "kernels/reference/families.h"
+
+namespace baleen::kernels::reference {
+
+void Fill(Table& table) noexcept {
+  table.linear = Linear;
+  table.quantize = Quantize;
+  table.norm = Norm;
+  table.head_norm = HeadNorm;
+  table.rotate = Rotate;
+  table.pack_kv = PackKv;
+  table.unpack_kv = UnpackKv;
+  table.index_quantize = IndexQuantize;
+  table.pack_index = PackIndex;
+  table.attend = Attend;
+  table.index_score = IndexScore;
+  table.top_k = TopK;
+  table.pool = Pool;
+  table.mix = Mix;
+  table.head_mix = HeadMix;
+  table.collapse = Collapse;
+  table.expand = Expand;
+  table.root_mean = RootMean;
+  table.router_score = RouterScore;
+  table.swiglu = Swiglu;
+  table.add = Add;
+  table.round_bf16 = RoundBf16;
+}
+
+}  // namespace baleen::kernels::reference
