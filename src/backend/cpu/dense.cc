@@ -1,0 +1,210 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backend/cpu/families.h"
+#include "tensor/scalar.h"
+
+namespace baleen::backend::cpu {
+namespace {
+
+constexpr std::int64_t kRowsPerPart = 4;        // rows of the cheap row-wise operations
+constexpr std::int64_t kMixOutputsPerPart = 8;  // of the 24 outputs of a hyper-connection site
+constexpr std::int64_t kFloatsPerPart = 1 << 14;  // elements of the cheap element-wise ones
+
+/// Whether the weight multiplies the quantised form of x.
+bool UsesCodes(const Matrix& weight, const Numbers& x) noexcept {
+  return x.codes != nullptr && (weight.format == Format::kFp8 || weight.format == Format::kFp4);
+}
+
+/// raw = fn·v of every row: the narrow fp32 matrix of a hyper-connection site.
+void MixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, std::int64_t rows, float* raw) noexcept {
+  const std::int64_t width = site.n * site.d, parts = Parts(site.fn.n, kMixOutputsPerPart);
+  device.workers().Run(Parts(rows, kRowsPerPart) * parts, [&](std::int64_t part, int) noexcept {
+    const Span span = Part(rows, kRowsPerPart, part / parts), outputs = Part(site.fn.n, kMixOutputsPerPart, part % parts);
+    device.kernels().linear({.weight = site.fn,
+                             .row_begin = outputs.begin,
+                             .row_end = outputs.end,
+                             .x = chosen != nullptr ? streams : streams + span.begin * width,
+                             .x_stride = width,
+                             .x_rows = chosen != nullptr ? chosen + span.begin : nullptr,
+                             .rows = span.end - span.begin,
+                             .y = raw + span.begin * site.fn.n + outputs.begin,
+                             .y_stride = site.fn.n});
+  });
+}
+
+}  // namespace
+
+std::int64_t OutputsPerPart(std::int64_t outputs, int threads) noexcept {
+  if (threads == 1) return std::max<std::int64_t>(outputs, 1);
+  const std::int64_t quarter = (outputs + 4 * threads - 1) / (4 * threads);
+  return std::max<std::int64_t>(32, (quarter + 15) / 16 * 16);
+}
+
+void RunEmbed(Device& device, const Embed& op) noexcept {
+  const auto rows = static_cast<std::int64_t>(op.tokens.size());
+  const std::int64_t d = op.table.k;
+  device.workers().Run(Parts(rows, kRowsPerPart), [&](std::int64_t part, int) noexcept {
+    const Span span = Part(rows, kRowsPerPart, part);
+    for (std::int64_t r = span.begin; r < span.end; ++r) {
+      float* first = op.streams + r * op.row_stride;
+      const std::byte* source = op.table.data + op.tokens[static_cast<std::size_t>(r)] * kernels::RowBytes(op.table.format, d);
+      if (op.table.format == Format::kF32) std::memcpy(first, source, static_cast<std::size_t>(4 * d));
+      for (std::int64_t i = 0; op.table.format == Format::kBf16 && i < d; ++i) {
+        std::uint16_t code;
+        std::memcpy(&code, source + 2 * i, 2);
+        first[i] = tensor::FromBf16(code);
+      }
+      for (std::int64_t j = 1; j < op.n; ++j) std::memcpy(first + j * d, first, static_cast<std::size_t>(4 * d));
+    }
+  });
+}
+
+void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
+  const SiteWeights& site = *op.site;
+  const std::int64_t n = site.n, d = site.d, width = (2 + n) * n;
+  MixLogits(device, site, op.streams, nullptr, op.rows, op.raw);
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    const kernels::Table& k = device.kernels();
+    const float* streams = op.streams + r * n * d;
+    float* mix = op.mix + r * width;
+    float* x = op.x + r * d;
+    const float factor = k.root_mean({streams, n * d, site.norm_eps});
+    k.mix({op.raw + r * width, factor, site.scale, site.base, n, site.iterations, site.hc_eps, mix, mix + n, mix + 2 * n});
+    k.collapse({streams, n, d, mix, x, op.rounding});
+    k.norm({x, 1, d, d, op.norm_weight, site.norm_eps, x, op.rounding});
+  });
+}
+
+void RunExpand(Device& device, const ExpandStreams& op) noexcept {
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    const float* mix = op.mix + r * (2 + op.n) * op.n;
+    device.kernels().expand({op.streams + r * op.n * op.d, op.n, op.d, op.f + r * op.d, mix + op.n, mix + 2 * op.n, op.rounding});
+  });
+}
+
+void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
+  const SiteWeights& site = *op.site;
+  const auto rows = static_cast<std::int64_t>(op.chosen.size());
+  MixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw);
+  device.workers().Run(rows, [&](std::int64_t r, int) noexcept {
+    const kernels::Table& k = device.kernels();
+    const float* streams = op.streams + op.chosen[static_cast<std::size_t>(r)] * site.n * site.d;
+    float pre[kernels::kMaxStreams];
+    float* y = op.y + r * site.d;
+    const float factor = k.root_mean({streams, site.n * site.d, site.norm_eps});
+    k.head_mix({op.raw + r * site.n, factor, site.scale, site.base, site.n, site.hc_eps, pre});
+    k.collapse({streams, site.n, site.d, pre, y, op.rounding});
+    k.norm({y, 1, site.d, site.d, op.norm_weight, site.norm_eps, y, op.rounding});
+  });
+}
+
+void RunQuantize(Device& device, const Quantize& op) noexcept {
+  const std::int64_t groups = (op.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
+  device.workers().Run(Parts(op.rows, kRowsPerPart), [&](std::int64_t part, int) noexcept {
+    const Span span = Part(op.rows, kRowsPerPart, part);
+    device.kernels().quantize({op.x + span.begin * op.d, span.end - span.begin, op.d, op.codes + span.begin * op.d, op.scales + span.begin * groups});
+  });
+}
+
+void RunLinear(Device& device, const Linear& op) noexcept {
+  const bool codes = UsesCodes(op.weight, op.x);
+  const std::int64_t size = OutputsPerPart(op.weight.n, device.workers().threads());
+  device.workers().Run(Parts(op.weight.n, size), [&](std::int64_t part, int) noexcept {
+    const Span span = Part(op.weight.n, size, part);
+    device.kernels().linear({.weight = op.weight,
+                             .row_begin = span.begin,
+                             .row_end = span.end,
+                             .x = codes ? op.x.codes : op.x.x,
+                             .x_stride = op.x.d,
+                             .x_scales = codes ? op.x.scales : nullptr,
+                             .scale_stride = (op.x.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup,
+                             .rows = op.rows,
+                             .y = op.y + span.begin,
+                             .y_stride = op.weight.n,
+                             .rounding = op.rounding});
+  });
+}
+
+void RunGroupedLinear(Device& device, const GroupedLinear& op) noexcept {
+  const std::int64_t outputs = op.weight.n / op.groups, width = op.groups * op.weight.k;
+  const std::int64_t size = OutputsPerPart(outputs, device.workers().threads()), parts = Parts(outputs, size);
+  device.workers().Run(op.groups * parts, [&](std::int64_t part, int) noexcept {
+    const std::int64_t group = part / parts;
+    const Span span = Part(outputs, size, part % parts);
+    device.kernels().linear({.weight = op.weight,
+                             .row_begin = group * outputs + span.begin,
+                             .row_end = group * outputs + span.end,
+                             .x = op.x + group * op.weight.k,
+                             .x_stride = width,
+                             .rows = op.rows,
+                             .y = op.y + group * outputs + span.begin,
+                             .y_stride = op.weight.n,
+                             .rounding = op.rounding});
+  });
+}
+
+void RunNorm(Device& device, const Norm& op) noexcept {
+  device.workers().Run(Parts(op.rows, kRowsPerPart), [&](std::int64_t part, int) noexcept {
+    const Span span = Part(op.rows, kRowsPerPart, part);
+    device.kernels().norm({op.x + span.begin * op.x_stride, span.end - span.begin, op.d, op.x_stride, op.weight, op.eps, op.out + span.begin * op.d, op.rounding});
+  });
+}
+
+void RunMakeRotation(Device& device, const MakeRotation& op) noexcept {
+  const auto rows = static_cast<std::int64_t>(op.positions.size()), half = static_cast<std::int64_t>(op.frequencies.size());
+  device.workers().Run(rows, [&](std::int64_t r, int) noexcept {
+    for (std::int64_t i = 0; i < half; ++i) {
+      // The fp32 product is the angle (§3.3); its sine and cosine are taken exactly and rounded once.
+      const float angle = static_cast<float>(op.positions[static_cast<std::size_t>(r)]) * op.frequencies[static_cast<std::size_t>(i)];
+      op.cosine[r * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
+      op.sine[r * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+    }
+  });
+}
+
+void RunPrepareQuery(Device& device, const PrepareQuery& op) noexcept {
+  const std::int64_t half = op.rotation.rope_dim / 2;
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    const kernels::Table& k = device.kernels();
+    float* q = op.q + r * op.heads * op.dim;
+    if (op.head_norm_eps > 0) k.head_norm({q, op.heads, op.dim, op.head_norm_eps, op.rounding});
+    k.rotate({q, op.heads, op.dim, op.rotation.rope_dim, op.rotation.cosine + r * half, op.rotation.sine + r * half, false, op.rounding});
+    if (op.index_quantize) k.index_quantize({q, op.heads, op.dim});
+  });
+}
+
+void RunStoreKv(Device& device, const StoreKv& op) noexcept {
+  const std::int64_t half = op.rotation.rope_dim / 2, dim = op.layout.dim;
+  device.workers().Run(Parts(op.rows, kRowsPerPart), [&](std::int64_t part, int) noexcept {
+    const Span span = Part(op.rows, kRowsPerPart, part);
+    const kernels::Table& k = device.kernels();
+    k.norm({op.kv + span.begin * dim, span.end - span.begin, dim, dim, op.norm_weight, op.eps, op.kv + span.begin * dim, op.rounding});
+    for (std::int64_t r = span.begin; r < span.end; ++r) {
+      float* kv = op.kv + r * dim;
+      k.rotate({kv, 1, dim, op.rotation.rope_dim, op.rotation.cosine + r * half, op.rotation.sine + r * half, false, op.rounding});
+      k.pack_kv({op.layout, kv, op.stored + r * op.layout.RowBytes()});
+    }
+  });
+}
+
+void RunScaleBy(Device& device, const ScaleBy& op) noexcept {
+  device.workers().Run(Parts(op.count, kFloatsPerPart), [&](std::int64_t part, int) noexcept {
+    const Span span = Part(op.count, kFloatsPerPart, part);
+    for (std::int64_t i = span.begin; i < span.end; ++i) op.x[i] *= op.factor;
+    if (op.rounding == Rounding::kBf16) device.kernels().round_bf16({op.x + span.begin, span.end - span.begin});
+  });
+}
+
+void RunAddRows(Device& device, const AddRows& op) noexcept {
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    for (std::int64_t j = 0; j < op.repeat; ++j) {
+      float* x = op.x + (r * op.repeat + j) * op.d;
+      device.kernels().add({op.y + r * op.d, op.d, x});
+      if (op.rounding == Rounding::kBf16) device.kernels().round_bf16({x, op.d});
+    }
+  });
+}
+
+}  // namespace baleen::backend::cpu

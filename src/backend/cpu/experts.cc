@@ -1,0 +1,154 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backend/cpu/families.h"
+
+namespace baleen::backend::cpu {
+namespace {
+
+/// Id j of a hash-routed token's row in tid2eid.
+std::int32_t TableEntry(const Route& op, std::int32_t token, std::int64_t j) noexcept {
+  const std::int64_t at = token * op.per_token + j;
+  if (op.token_experts_are_64_bit) {
+    std::int64_t id;
+    std::memcpy(&id, op.token_experts + 8 * at, 8);
+    return static_cast<std::int32_t>(id);
+  }
+  std::int32_t id;
+  std::memcpy(&id, op.token_experts + 4 * at, 4);
+  return id;
+}
+
+/// The ids of largest score + bias, ties to the lower id, kept in rising id.
+void ChooseByScore(const Route& op, const float* scores, std::int32_t* chosen) noexcept {
+  for (std::int64_t j = 0; j < op.per_token; ++j) {
+    std::int32_t best = -1;
+    for (std::int64_t e = 0; e < op.experts; ++e) {
+      if (std::find(chosen, chosen + j, static_cast<std::int32_t>(e)) != chosen + j) continue;
+      if (best < 0 || scores[e] + op.bias[e] > scores[best] + op.bias[best]) best = static_cast<std::int32_t>(e);
+    }
+    chosen[j] = best;
+  }
+  std::sort(chosen, chosen + op.per_token);
+}
+
+/// Groups the pairs (row, expert) by expert, rows rising inside; the shared expert, last, gets every row.
+std::int64_t GroupPairs(const RunExperts& op) noexcept {
+  const std::int64_t routed = op.expert_count - 1;
+  std::fill(op.expert_begin, op.expert_begin + op.expert_count + 1, 0);
+  for (std::int64_t i = 0; i < op.rows * op.per_token; ++i) ++op.expert_begin[op.chosen[i] + 1];
+  op.expert_begin[op.expert_count] = op.rows;
+  for (std::int64_t e = 0; e < op.expert_count; ++e) op.expert_begin[e + 1] += op.expert_begin[e];
+  for (std::int64_t r = 0; r < op.rows; ++r) {
+    for (std::int64_t j = 0; j <= op.per_token; ++j) {
+      const std::int64_t expert = j == op.per_token ? routed : op.chosen[r * op.per_token + j];
+      const auto pair = static_cast<std::int32_t>(op.expert_begin[expert]++);
+      op.pair_row[pair] = static_cast<std::int32_t>(r);
+      op.pair_of[r * (op.per_token + 1) + j] = pair;
+    }
+  }
+  for (std::int64_t e = op.expert_count; e > 0; --e) op.expert_begin[e] = op.expert_begin[e - 1];
+  op.expert_begin[0] = 0;
+  std::int64_t active = 0;
+  for (std::int64_t e = 0; e < op.expert_count; ++e) {
+    if (op.expert_begin[e + 1] > op.expert_begin[e]) op.active[active++] = static_cast<std::int32_t>(e);
+  }
+  return active;
+}
+
+bool UsesCodes(const Matrix& weight, bool quantized) noexcept { return quantized && (weight.format == Format::kFp8 || weight.format == Format::kFp4); }
+
+/// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert.
+void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexcept {
+  const std::int64_t size = OutputsPerPart(op.intermediate, device.workers().threads()), parts = Parts(op.intermediate, size);
+  device.workers().Run(active * parts * 2, [&](std::int64_t part, int) noexcept {
+    const std::int64_t expert = op.active[part / 2 / parts], begin = op.expert_begin[expert];
+    const Span span = Part(op.intermediate, size, part / 2 % parts);
+    const Matrix& weight = part % 2 == 0 ? op.experts[expert].gate : op.experts[expert].up;
+    const bool codes = UsesCodes(weight, op.x.codes != nullptr);
+    device.kernels().linear({.weight = weight,
+                             .row_begin = span.begin,
+                             .row_end = span.end,
+                             .x = codes ? op.x.codes : op.x.x,
+                             .x_stride = op.d,
+                             .x_rows = op.pair_row + begin,
+                             .x_scales = codes ? op.x.scales : nullptr,
+                             .scale_stride = (op.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup,
+                             .rows = op.expert_begin[expert + 1] - begin,
+                             .y = (part % 2 == 0 ? op.gate : op.up) + begin * op.intermediate + span.begin,
+                             .y_stride = op.intermediate,
+                             .rounding = op.rounding});
+  });
+}
+
+/// gate = swiglu(gate, up)·weight for every pair, then its quantised form in place where the down projection wants it.
+void Activate(Device& device, const RunExperts& op) noexcept {
+  const std::int64_t groups = (op.intermediate + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
+  device.workers().Run(op.rows * (op.per_token + 1), [&](std::int64_t i, int) noexcept {
+    const kernels::Table& k = device.kernels();
+    const std::int64_t row = i / (op.per_token + 1), j = i % (op.per_token + 1), pair = op.pair_of[i];
+    const std::int64_t expert = j == op.per_token ? op.expert_count - 1 : op.chosen[row * op.per_token + j];
+    float* hidden = op.gate + pair * op.intermediate;
+    const float weight = j == op.per_token ? 1.0f : op.weights[row * op.per_token + j];
+    k.swiglu({hidden, op.up + pair * op.intermediate, op.intermediate, op.limit, weight, op.rounding, hidden});
+    if (UsesCodes(op.experts[expert].down, op.quantized)) k.quantize({hidden, 1, op.intermediate, hidden, op.hidden_scales + pair * groups});
+  });
+}
+
+void ProjectDown(Device& device, const RunExperts& op, std::int64_t active) noexcept {
+  const std::int64_t groups = (op.intermediate + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
+  const std::int64_t size = OutputsPerPart(op.d, device.workers().threads()), parts = Parts(op.d, size);
+  device.workers().Run(active * parts, [&](std::int64_t part, int) noexcept {
+    const std::int64_t expert = op.active[part / parts], begin = op.expert_begin[expert];
+    const Span span = Part(op.d, size, part % parts);
+    const Matrix& weight = op.experts[expert].down;
+    device.kernels().linear({.weight = weight,
+                             .row_begin = span.begin,
+                             .row_end = span.end,
+                             .x = op.gate + begin * op.intermediate,
+                             .x_stride = op.intermediate,
+                             .x_scales = UsesCodes(weight, op.quantized) ? op.hidden_scales + begin * groups : nullptr,
+                             .scale_stride = groups,
+                             .rows = op.expert_begin[expert + 1] - begin,
+                             .y = op.out + begin * op.d + span.begin,
+                             .y_stride = op.d,
+                             .rounding = op.rounding});
+  });
+}
+
+}  // namespace
+
+void RunRoute(Device& device, const Route& op) noexcept {
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    float* scores = op.scores + r * op.experts;
+    std::int32_t* chosen = op.chosen + r * op.per_token;
+    device.kernels().router_score({scores, op.experts});
+    if (op.token_experts != nullptr) {
+      for (std::int64_t j = 0; j < op.per_token; ++j) chosen[j] = TableEntry(op, op.tokens[static_cast<std::size_t>(r)], j);
+      std::sort(chosen, chosen + op.per_token);
+    } else {
+      ChooseByScore(op, scores, chosen);
+    }
+    float sum = 0.0f;
+    for (std::int64_t j = 0; j < op.per_token; ++j) sum += scores[chosen[j]];
+    for (std::int64_t j = 0; j < op.per_token; ++j) op.weights[r * op.per_token + j] = scores[chosen[j]] / sum * op.route_scale;
+  });
+}
+
+void RunAllExperts(Device& device, const RunExperts& op) noexcept {
+  const std::int64_t active = GroupPairs(op);
+  ProjectUp(device, op, active);
+  Activate(device, op);
+  ProjectDown(device, op, active);
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    const kernels::Table& k = device.kernels();
+    float* y = op.y + r * op.d;
+    std::memset(y, 0, static_cast<std::size_t>(4 * op.d));
+    // Chosen ids rise within a row and the shared expert stands last: the order of §6.3.
+    for (std::int64_t j = 0; j <= op.per_token; ++j) k.add({op.out + op.pair_of[r * (op.per_token + 1) + j] * op.d, op.d, y});
+    if (op.rounding == Rounding::kBf16) k.round_bf16({y, op.d});
+  });
+}
+
+}  // namespace baleen::backend::cpu

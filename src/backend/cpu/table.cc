@@ -1,0 +1,29 @@
+#include "backend/cpu/families.h"
+
+namespace baleen::backend::cpu {
+
+const Ops& Table() noexcept {
+  static const Ops ops = {
+      .embed = RunEmbed,
+      .collapse = RunCollapse,
+      .expand = RunExpand,
+      .collapse_head = RunCollapseHead,
+      .quantize = RunQuantize,
+      .linear = RunLinear,
+      .grouped_linear = RunGroupedLinear,
+      .norm = RunNorm,
+      .make_rotation = RunMakeRotation,
+      .prepare_query = RunPrepareQuery,
+      .store_kv = RunStoreKv,
+      .scale_by = RunScaleBy,
+      .add_rows = RunAddRows,
+      .compress = RunCompress,
+      .choose_rows = RunChooseRows,
+      .attend = RunAttend,
+      .route = RunRoute,
+      .run_experts = RunAllExperts,
+  };
+  return ops;
+}
+
+}  // namespace baleen::backend::cpu

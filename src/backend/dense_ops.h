@@ -1,0 +1,162 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "backend/device.h"
+
+namespace baleen::backend {
+
+using kernels::Format;
+using kernels::IndexRowLayout;
+using kernels::KvRowLayout;
+using kernels::Matrix;
+using kernels::Rounding;
+using kernels::RowFormat;
+
+/// Activations of a step: plain numbers, and after Quantize also the e4m3 form that FP8 and FP4 weights multiply in official arithmetic.
+struct Numbers {
+  const float* x = nullptr;       // [rows, d]
+  const float* codes = nullptr;   // [rows, d] e4m3 values, or null: weights multiply x
+  const float* scales = nullptr;  // [rows, ceil(d/128)]
+  std::int64_t d = 0;
+};
+
+/// streams[r, j, :] = table[tokens[r], :] for every stream j (§2.1).
+struct Embed {
+  Matrix table;  // [vocab, d], kBf16 or kF32
+  std::span<const std::int32_t> tokens;
+  std::int64_t n = 0;
+  float* streams = nullptr;  // [rows, n, d]
+  std::int64_t row_stride = 0;  // floats from one row of streams to the next, >= n·d
+};
+
+/// A hyper-connection site's parameters (§2.2). For the hyper head fn is [n, n·d], scale [1], base [n].
+struct SiteWeights {
+  Matrix fn;  // [(2 + n)·n, n·d], kF32
+  const float* scale = nullptr;
+  const float* base = nullptr;
+  std::int64_t n = 0, d = 0, iterations = 0;
+  float hc_eps = 0, norm_eps = 0;
+};
+
+/// x = norm(Σ pre·X): collapses the streams of every row and keeps post and comb for Expand (§2.1, §2.2).
+struct CollapseStreams {
+  const SiteWeights* site = nullptr;
+  const float* streams = nullptr;  // [rows, n, d]
+  std::int64_t rows = 0;
+  const float* norm_weight = nullptr;  // [d]
+  float* raw = nullptr;            // [rows, (2 + n)·n] scratch
+  float* mix = nullptr;            // [rows, (2 + n)·n] pre, post, comb of each row   (out)
+  float* x = nullptr;              // [rows, d]   (out)
+  Rounding rounding = Rounding::kNone;
+};
+
+/// X' = post·f + combᵀX with the mix of CollapseStreams (§2.1).
+struct ExpandStreams {
+  std::int64_t rows = 0, n = 0, d = 0;
+  const float* f = nullptr;    // [rows, d]
+  const float* mix = nullptr;
+  float* streams = nullptr;    // [rows, n, d], in place
+  Rounding rounding = Rounding::kNone;
+};
+
+/// The hyper head and its norm on chosen rows (§2.3, §8): y[i] = norm(Σ p·X[chosen[i]]).
+struct CollapseHead {
+  const SiteWeights* site = nullptr;
+  const float* streams = nullptr;
+  std::span<const std::int32_t> chosen;
+  const float* norm_weight = nullptr;
+  float* raw = nullptr;  // [chosen, n] scratch
+  float* y = nullptr;    // [chosen, d]
+  Rounding rounding = Rounding::kNone;
+};
+
+/// Makes the quantised form of x (§9.2); codes may not be x.
+struct Quantize {
+  const float* x = nullptr;
+  std::int64_t rows = 0, d = 0;
+  float* codes = nullptr;
+  float* scales = nullptr;
+};
+
+/// y = W x for every row; the quantised form of x is used where it is given and the weight is FP8 or FP4.
+struct Linear {
+  Matrix weight;
+  Numbers x;
+  std::int64_t rows = 0;
+  float* y = nullptr;  // [rows, weight.n]
+  Rounding rounding = Rounding::kNone;
+};
+
+/// y[r, g] = W[g·R … (g+1)·R) x[r, g]: the grouped output projection (§3.6), plain numbers.
+struct GroupedLinear {
+  Matrix weight;  // [groups·R, d/groups]
+  const float* x = nullptr;  // [rows, groups·weight.k]
+  std::int64_t rows = 0, groups = 0;
+  float* y = nullptr;  // [rows, weight.n]
+  Rounding rounding = Rounding::kNone;
+};
+
+/// RMSNorm of every row, x_stride floats apart.
+struct Norm {
+  const float* x = nullptr;
+  std::int64_t rows = 0, d = 0, x_stride = 0;
+  const float* weight = nullptr;
+  float eps = 0;
+  float* out = nullptr;  // [rows, d]
+  Rounding rounding = Rounding::kNone;
+};
+
+/// Cosines and sines of every row's position (§3.3): angle = fp32(position)·fp32(frequency).
+struct Rotation {
+  const float* cosine = nullptr;  // [rows, rope_dim / 2]
+  const float* sine = nullptr;
+  std::int64_t rope_dim = 0;
+};
+struct MakeRotation {
+  std::span<const float> frequencies;         // [rope_dim / 2]
+  std::span<const std::int64_t> positions;    // [rows]
+  float* cosine = nullptr;
+  float* sine = nullptr;
+};
+
+/// Prepares query vectors in place: per-head norm if eps > 0 (attention, §3.1), rotation, index quantisation if asked (§5).
+struct PrepareQuery {
+  float* q = nullptr;  // [rows, heads, dim]
+  std::int64_t rows = 0, heads = 0, dim = 0;
+  float head_norm_eps = 0;
+  Rotation rotation;
+  bool index_quantize = false;
+  Rounding rounding = Rounding::kNone;
+};
+
+/// Stores each row's KV: norm, rotation, pack (§3.2). kv is overwritten.
+struct StoreKv {
+  float* kv = nullptr;  // [rows, layout.dim]
+  std::int64_t rows = 0;
+  const float* norm_weight = nullptr;
+  float eps = 0;
+  Rotation rotation;
+  KvRowLayout layout;
+  std::byte* stored = nullptr;  // [rows, layout.RowBytes()]
+  Rounding rounding = Rounding::kNone;
+};
+
+/// x = round(x · factor), in place.
+struct ScaleBy {
+  float* x = nullptr;
+  std::int64_t count = 0;
+  float factor = 1;
+  Rounding rounding = Rounding::kNone;
+};
+
+/// x = round(x + y) over rows; y has one row for `repeat` rows of x (§7.1: e is added to every stream).
+struct AddRows {
+  float* x = nullptr;        // [rows·repeat, d]
+  const float* y = nullptr;  // [rows, d]
+  std::int64_t rows = 0, repeat = 1, d = 0;
+  Rounding rounding = Rounding::kNone;
+};
+
+}  // namespace baleen::backend

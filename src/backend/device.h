@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+
+#include "diagnostics/result.h"
+#include "hardware/cpu.h"
+#include "hardware/memory.h"
+#include "hardware/workers.h"
+#include "kernels/table.h"
+
+namespace baleen::backend {
+
+struct Ops;
+
+/// What the operations may need while they run, beyond their operands; settled before the first step.
+struct ScratchSizes {
+  std::int64_t floats_per_thread = 0;
+  std::int64_t integers_per_thread = 0;
+  std::int64_t pointers_per_thread = 0;
+
+  /// The largest of both, member by member.
+  ScratchSizes Max(const ScratchSizes& other) const noexcept;
+  std::uint64_t BytesPerThread() const noexcept;
+};
+
+/// A place that runs whole-tensor operations: the table of operations and what they run on. Not thread-safe: one step at a time.
+class Device {
+ public:
+  /// The CPU with one instruction set's kernels and a team of `threads`.
+  Device(hardware::Isa isa, int threads);
+
+  const Ops& ops() const noexcept { return *ops_; }
+  const kernels::Table& kernels() const noexcept { return *kernels_; }
+  hardware::Workers& workers() noexcept { return *workers_; }
+  hardware::Isa isa() const noexcept { return isa_; }
+
+  /// Takes the threads' scratch; at least `sizes` per thread from then on.
+  Status Reserve(const ScratchSizes& sizes);
+  std::uint64_t ReservedBytes() const noexcept { return scratch_.size(); }
+
+  float* ThreadFloats(int thread) noexcept;
+  std::int32_t* ThreadIntegers(int thread) noexcept;
+  const std::byte** ThreadPointers(int thread) noexcept;
+
+ private:
+  const Ops* ops_;
+  const kernels::Table* kernels_;
+  std::unique_ptr<hardware::Workers> workers_;
+  hardware::Isa isa_;
+  ScratchSizes sizes_;
+  hardware::Region scratch_;
+};
+
+}  // namespace baleen::backend
