@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +35,7 @@ class Checkpoint {
   /// All official names present, sorted, drafter modules included.
   std::vector<std::string> Names() const;
 
-  /// Tensors in the files that no official name claims (odd), and expected ones that are absent (missing); for `inspect`.
+  /// What the files hold and no official name claims, and other oddities that do no harm; for `inspect`.
   const std::vector<std::string>& odd_names() const noexcept;
 
   /// Total tensor bytes of all shards.
@@ -48,7 +47,14 @@ class Checkpoint {
   std::unique_ptr<State> state_;
 };
 
-/// Reads every FP8, e8m0, BF16 and F32 tensor and refuses NaN codes, NaN scales and non-finite numbers, naming the tensor. Costs a pass over
+/// Reads config.json of a folder, or inference/config.json where that is the only one. Errors name the file.
+Result<ModelConfig> ReadModelConfig(const std::filesystem::path& dir);
+
+/// Refuses an expert id of a hash-routed layer (`ffn.gate.tid2eid`) that is out of range or twice in a row. Reads only these tables;
+/// whoever routes by them must call this (or VerifyValues) first.
+Status VerifyHashTables(const Checkpoint& checkpoint);
+
+/// VerifyHashTables; then reads every FP8, e8m0, BF16 and F32 tensor and refuses NaN codes, NaN scales and non-finite numbers, naming the tensor. Costs a pass over
 /// the weights; shows a progress bar when long.
 Status VerifyValues(const Checkpoint& checkpoint);
 

@@ -64,6 +64,9 @@ Result<ModelConfig> ParseModelConfig(std::string_view json_text);
 /// The config.json that ParseModelConfig reads back to the same value (Hugging Face keys).
 std::string WriteModelConfig(const ModelConfig& config);
 
+/// The same facts under the inference keys of §1.1 (which have no place for max_positions and the token ids).
+std::string WriteInferenceConfig(const ModelConfig& config);
+
 /// Built-in configurations: "v4-flash", "v4-pro", "v4-flash-base", "v4-flash-0731", "v4-1.2t-a35b", … Errors: unknown name, with the list.
 Result<ModelConfig> PresetConfig(std::string_view name);
 std::vector<std::string> PresetNames();

@@ -1,0 +1,120 @@
+// Passes over stored values: what a header cannot show.
+
+#include <algorithm>
+#include <cstring>
+
+#include "checkpoint/checkpoint.h"
+#include "diagnostics/progress.h"
+
+namespace baleen::checkpoint {
+namespace {
+
+using diagnostics::InvalidInput;
+using tensor::DType;
+using tensor::View;
+
+constexpr std::size_t kStretchBytes = std::size_t{1} << 16;  // scanned without an early exit, so that the loop vectorises
+
+bool AnyE4m3Nan(const std::byte* data, std::size_t count) {
+  unsigned char found = 0;
+  for (std::size_t i = 0; i < count; ++i) found |= static_cast<unsigned char>((static_cast<unsigned char>(data[i]) & 0x7F) == 0x7F);
+  return found != 0;
+}
+
+bool AnyE8m0Nan(const std::byte* data, std::size_t count) {
+  unsigned char found = 0;
+  for (std::size_t i = 0; i < count; ++i) found |= static_cast<unsigned char>(static_cast<unsigned char>(data[i]) == 0xFF);
+  return found != 0;
+}
+
+template <typename Word, Word exponent>
+bool AnyNonFinite(const std::byte* data, std::size_t count) {
+  Word found = 0;
+  for (std::size_t i = 0; i + sizeof(Word) <= count; i += sizeof(Word)) {
+    Word word;
+    std::memcpy(&word, data + i, sizeof word);
+    found |= static_cast<Word>((word & exponent) == exponent);
+  }
+  return found != 0;
+}
+
+bool AnyBad(DType dtype, const std::byte* data, std::size_t count) {
+  switch (dtype) {
+    case DType::kF8E4M3: return AnyE4m3Nan(data, count);
+    case DType::kF8E8M0: return AnyE8m0Nan(data, count);
+    case DType::kBF16: return AnyNonFinite<std::uint16_t, 0x7F80>(data, count);
+    case DType::kF32: return AnyNonFinite<std::uint32_t, 0x7F800000>(data, count);
+    default: return false;
+  }
+}
+
+const char* BadName(DType dtype) {
+  if (dtype == DType::kF8E4M3) return "a NaN code (0x7F or 0xFF)";
+  if (dtype == DType::kF8E8M0) return "a NaN scale (255)";
+  return "a NaN or infinite number";
+}
+
+Status ScanTensor(const std::string& name, const View& view) {
+  const std::size_t unit = static_cast<std::size_t>(std::max(1, tensor::DTypeBits(view.dtype) / 8));
+  for (std::size_t at = 0; at < view.bytes.size(); at += kStretchBytes) {
+    const std::size_t count = std::min(kStretchBytes, view.bytes.size() - at);
+    if (!AnyBad(view.dtype, view.bytes.data() + at, count)) continue;
+    std::size_t where = at;
+    while (!AnyBad(view.dtype, view.bytes.data() + where, unit)) where += unit;
+    return InvalidInput("tensor '" + name + "': expected finite numbers, found " + BadName(view.dtype) + " at element " + std::to_string(where / unit) +
+                        "; the file is damaged or was written wrongly");
+  }
+  return {};
+}
+
+std::int64_t IdAt(const View& table, std::size_t index) {
+  if (table.dtype == DType::kI32) {
+    std::int32_t id;
+    std::memcpy(&id, table.bytes.data() + index * sizeof id, sizeof id);
+    return id;
+  }
+  std::int64_t id;
+  std::memcpy(&id, table.bytes.data() + index * sizeof id, sizeof id);
+  return id;
+}
+
+Status CheckTable(const std::string& name, const View& table, std::int64_t experts) {
+  const auto rows = static_cast<std::size_t>(table.shape[0]), width = static_cast<std::size_t>(table.shape[1]);
+  std::vector<std::size_t> seen_in_row(static_cast<std::size_t>(experts), SIZE_MAX);
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t k = 0; k < width; ++k) {
+      const std::int64_t id = IdAt(table, row * width + k);
+      const auto where = [&] { return "tensor '" + name + "', token " + std::to_string(row) + ": "; };
+      if (id < 0 || id >= experts) return InvalidInput(where() + "expected expert ids from 0 to " + std::to_string(experts - 1) + ", found " + std::to_string(id));
+      std::size_t& last = seen_in_row[static_cast<std::size_t>(id)];
+      if (last == row) return InvalidInput(where() + "expected different experts, found " + std::to_string(id) + " twice");
+      last = row;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status VerifyHashTables(const Checkpoint& checkpoint) {
+  const ModelConfig& config = checkpoint.config();
+  for (std::int64_t layer = 0; layer < config.hash_layers; ++layer) {
+    const std::string name = "layers." + std::to_string(layer) + ".ffn.gate.tid2eid";
+    const auto table = checkpoint.Find(name);
+    if (table) TRY(CheckTable(name, *table, config.experts));
+  }
+  return {};
+}
+
+Status VerifyValues(const Checkpoint& checkpoint) {
+  TRY(VerifyHashTables(checkpoint));
+  diagnostics::Progress progress("checking the weights", std::max<std::uint64_t>(1, checkpoint.TotalBytes()), "B");
+  for (const std::string& name : checkpoint.Names()) {
+    const auto view = checkpoint.Find(name);
+    TRY(ScanTensor(name, *view));
+    progress.Advance(view->bytes.size());
+  }
+  return {};
+}
+
+}  // namespace baleen::checkpoint
