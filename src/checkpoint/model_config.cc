@@ -19,6 +19,7 @@ using nlohmann::json;
 // Bounds far above every known model; they keep all later size arithmetic inside 63 bits.
 constexpr std::int64_t kMaxWidth = 1 << 20, kMaxLayers = 1024, kMaxExperts = 1 << 16, kMaxVocabulary = 1 << 24, kMaxHeads = 1 << 14;
 constexpr std::int64_t kMaxStreams = 16, kMaxRatio = 1 << 16, kMaxPositions = 1 << 27, kMaxDrafterModules = 16;
+constexpr double kMaxParameters = 1e16;
 constexpr std::int64_t kDefaultPositions = 1048576, kDsparkStages = 3;
 
 void ReadSizes(ConfigReader& in, ModelConfig& out) {
@@ -48,6 +49,8 @@ void ReadExperts(ConfigReader& in, ModelConfig& out) {
   out.route_scale = in.NumberOr(in.Name("routed_scaling_factor", "route_scale"), 1, 1e-6, 1e6);
   out.swiglu_limit = in.NumberOr("swiglu_limit", 0, 0, 1e30);
   in.OnlyInteger("n_shared_experts", 1);
+  const double parameters = 3.0 * static_cast<double>(out.layers * out.experts) * static_cast<double>(out.hidden_size * out.expert_intermediate);
+  if (parameters > kMaxParameters) in.Fail(InvalidInput("expected sizes of at most 1e16 expert parameters together, found more; check layers, experts and widths"));
   const std::string_view hash_key = in.Name("num_hash_layers", "n_hash_layers");
   if (!in.Has(hash_key) && in.Has("mlp_layer_types")) {
     const std::vector<std::string> kinds = in.Strings("mlp_layer_types", static_cast<std::size_t>(out.layers));
