@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
 
   int exit_code = 0;
   baleen::apps::AddTextCommands(app, exit_code);
+  baleen::apps::AddInspectCommand(app, exit_code);
+  baleen::apps::AddTwinCommand(app, exit_code);
 
   try {
     app.parse(argc, argv);

@@ -44,8 +44,8 @@ Status WriteOne(const std::filesystem::path& path, std::span<const NamedTensor> 
 
 }  // namespace
 
-Result<std::string> LayOut(std::vector<StoredTensor>& tensors) {
-  std::string json = R"({"__metadata__":{"format":"pt"})";
+Result<std::string> LayOut(std::vector<StoredTensor>& tensors, const std::map<std::string, std::string>& metadata) {
+  std::string json = R"({"__metadata__":)" + nlohmann::json(metadata).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   std::uint64_t at = 0;
   for (StoredTensor& t : tensors) {
     TRY_ASSIGN(const std::uint64_t bytes, TensorBytes(t.dtype, t.shape));

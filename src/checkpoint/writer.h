@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ struct NamedTensor {
 
 /// The 8 length bytes and the JSON header (padded with spaces to a multiple of 8) for tensors that follow each other in this order.
 /// `begin` and `end` of each are set to their place in the file. Errors: a shape without a byte size.
-Result<std::string> LayOut(std::vector<StoredTensor>& tensors);
+Result<std::string> LayOut(std::vector<StoredTensor>& tensors, const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 
 /// Writes one safetensors file, tensors in the given order; it appears under its name only when complete.
 /// Errors: two tensors of one name, a view whose bytes do not fit its shape, the folder or the disk.
