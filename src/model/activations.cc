@@ -1,0 +1,106 @@
+#include "model/activations.h"
+
+#include <algorithm>
+
+namespace baleen::model {
+namespace {
+
+constexpr std::int64_t kScoreRows = 8;  // tokens whose index scores are held at once
+
+std::int64_t Groups(std::int64_t channels) noexcept { return (channels + kernels::kActivationGroup - 1) / kernels::kActivationGroup; }
+
+QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int64_t d, bool official) noexcept {
+  QuantizedBuffer buffer{.x = arena.Take<float>(rows * d)};
+  if (official) {
+    buffer.codes = arena.Take<float>(rows * d);
+    buffer.scales = arena.Take<float>(rows * Groups(d));
+  }
+  return buffer;
+}
+
+Rows TakeRows(tensor::Arena& arena, const Limits& limits, std::int64_t half) noexcept {
+  return {.tokens = arena.Take<std::int32_t>(limits.rows),
+          .positions = arena.Take<std::int64_t>(limits.rows),
+          .segments = arena.Take<SegmentRows>(limits.segments),
+          .plain_cosine = arena.Take<float>(limits.rows * half),
+          .plain_sine = arena.Take<float>(limits.rows * half),
+          .compressed_cosine = arena.Take<float>(limits.rows * half),
+          .compressed_sine = arena.Take<float>(limits.rows * half)};
+}
+
+/// Compressed entries of the smallest ratio at the context limit.
+std::int64_t MostEntries(const checkpoint::ModelConfig& config, const Limits& limits) noexcept {
+  std::int64_t most = 0;
+  for (const LayerPlan& layer : PlanLayers(config)) {
+    if (layer.ratio == 0) continue;
+    const std::int64_t visible = limits.context / layer.ratio;
+    most = std::max(most, layer.attention == AttentionKind::kCsa ? std::min(visible, config.index_top_k) : visible);
+  }
+  return most;
+}
+
+bool HasIndexer(const checkpoint::ModelConfig& config) noexcept {
+  return std::find(config.compress_ratios.begin(), config.compress_ratios.end(), 4) != config.compress_ratios.end();
+}
+
+}  // namespace
+
+void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, Arithmetic arithmetic, const Limits& limits) noexcept {
+  const bool official = arithmetic == Arithmetic::kOfficial, indexer = HasIndexer(c);
+  const std::int64_t m = limits.rows, n = c.streams, d = c.hidden_size, mixes = (2 + n) * n, width = c.heads * c.head_dim;
+  const std::int64_t pairs = m * (c.experts_per_token + 1), channels = 2 * std::max(c.head_dim, c.index_dim);
+  rows = TakeRows(arena, limits, c.rope_dim / 2);
+  streams = arena.Take<float>(m * n * d);
+  mix_raw = arena.Take<float>(m * mixes);
+  mix = arena.Take<float>(m * mixes);
+  x = TakeQuantized(arena, m, d, official);
+  y = arena.Take<float>(m * d);
+  query_low = TakeQuantized(arena, m, c.q_lora, official);
+  query = arena.Take<float>(m * width);
+  attended = arena.Take<float>(m * width);
+  kv = arena.Take<float>(m * c.head_dim);
+  kv_rows = arena.Take<std::byte>(m * 4 * c.head_dim);
+  compressor_value = arena.Take<float>(m * channels);
+  compressor_gate = arena.Take<float>(m * channels);
+  if (indexer) {
+    index_query = arena.Take<float>(m * c.index_heads * c.index_dim);
+    index_weights = arena.Take<float>(m * c.index_heads);
+    index_score_rows = std::min(m, kScoreRows);
+    index_score_stride = limits.context / 4 + 1;
+    index_score = arena.Take<float>(index_score_rows * index_score_stride);
+    chosen_rows = arena.Take<std::int32_t>(m * c.index_top_k);
+  }
+  output_low = TakeQuantized(arena, m, c.output_groups * c.output_lora, official);
+  router_scores = arena.Take<float>(m * c.experts);
+  chosen_experts = arena.Take<std::int32_t>(m * c.experts_per_token);
+  expert_weights = arena.Take<float>(m * c.experts_per_token);
+  pair_row = arena.Take<std::int32_t>(pairs);
+  pair_of = arena.Take<std::int32_t>(pairs);
+  active_experts = arena.Take<std::int32_t>(c.experts + 1);
+  expert_begin = arena.Take<std::int64_t>(c.experts + 2);
+  expert_gate = arena.Take<float>(pairs * c.expert_intermediate);
+  expert_up = arena.Take<float>(pairs * c.expert_intermediate);
+  expert_scales = arena.Take<float>(pairs * Groups(c.expert_intermediate));
+  expert_out = arena.Take<float>(pairs * d);
+  if (limits.with_mtp) {
+    draft_rows = TakeRows(arena, limits, c.rope_dim / 2);
+    draft_streams = arena.Take<float>(m * n * d);
+    draft_input = TakeQuantized(arena, m * n, d, official);
+    draft_chosen = arena.Take<std::int32_t>(m);
+  }
+  head_raw = arena.Take<float>(limits.logit_rows * n);
+  head_y = arena.Take<float>(limits.logit_rows * d);
+  logits = arena.Take<float>(limits.logit_rows * c.vocab_size);
+}
+
+backend::ScratchSizes ScratchFor(const checkpoint::ModelConfig& c, const Limits& limits) noexcept {
+  const std::int64_t keys = std::min(c.window, limits.context) + MostEntries(c, limits);
+  backend::ScratchSizes sizes = backend::AttendScratch(c.heads, keys, c.head_dim);
+  for (const LayerPlan& layer : PlanLayers(c)) {
+    if (layer.ratio != 0) sizes = sizes.Max(backend::CompressScratch(layer.ratio, std::max(c.head_dim, c.index_dim), c.rope_dim));
+  }
+  if (HasIndexer(c)) sizes = sizes.Max(backend::ChooseScratch(c.index_dim, limits.context / 4 + 1));
+  return sizes;
+}
+
+}  // namespace baleen::model

@@ -1,0 +1,99 @@
+#include <cstdio>
+#include <utility>
+
+#include "model/transformer.h"
+
+namespace baleen::model {
+namespace {
+
+kvcache::LayerLayout LayoutOf(const checkpoint::ModelConfig& c, const LayerPlan& plan, Arithmetic arithmetic) {
+  const backend::RowFormat format = arithmetic == Arithmetic::kOfficial ? backend::RowFormat::kPacked : backend::RowFormat::kF32;
+  kvcache::LayerLayout layout{.window = c.window, .ratio = plan.ratio, .row = {format, c.head_dim, c.rope_dim}};
+  const std::int64_t overlap = plan.attention == AttentionKind::kCsa ? 2 : 1;
+  if (plan.attention != AttentionKind::kWindow) layout.tail = {overlap * plan.ratio, overlap * c.head_dim};
+  if (plan.attention == AttentionKind::kCsa) {
+    layout.indexed = true;
+    layout.index_row = {format, c.index_dim};
+    layout.index_tail = {overlap * plan.ratio, overlap * c.index_dim};
+  }
+  return layout;
+}
+
+std::uint64_t VectorBytes(const Weights& weights) {
+  std::uint64_t floats = 0;
+  const auto add = [&](const Vector& v) { floats += v.size(); };
+  const auto site = [&](const Site& s) { add(s.scale), add(s.base); };
+  const auto layer = [&](const Layer& l) {
+    site(l.before_attention), site(l.before_experts), add(l.attention_norm), add(l.expert_norm);
+    add(l.attention.query_norm), add(l.attention.kv_norm), add(l.attention.sink), add(l.router.bias);
+    for (const CompressorWeights* c : {&l.attention.compressor, &l.attention.indexer.compressor}) add(c->position_bias), add(c->norm);
+  };
+  for (const Layer& l : weights.layers) layer(l);
+  for (const MtpModule& m : weights.mtp) layer(m.block), add(m.token_norm), add(m.stream_norm), site(m.head.site), add(m.head.norm);
+  site(weights.head.site), add(weights.head.norm);
+  return 4 * floats;
+}
+
+}  // namespace
+
+Transformer::Transformer(const checkpoint::ModelConfig& config, backend::Device& device, Arithmetic arithmetic, const Limits& limits, Weights weights)
+    : config_(config), device_(&device), arithmetic_(arithmetic),
+      rounding_(arithmetic == Arithmetic::kOfficial ? backend::Rounding::kBf16 : backend::Rounding::kNone), limits_(limits), weights_(std::move(weights)),
+      plain_frequencies_(RopeFrequencies(config, false)), compressed_frequencies_(RopeFrequencies(config, true)) {
+  for (const Layer& layer : weights_.layers) cache_layout_.layers.push_back(LayoutOf(config_, layer.plan, arithmetic_));
+  for (const MtpModule& module : weights_.mtp) cache_layout_.layers.push_back(LayoutOf(config_, module.block.plan, arithmetic_));
+  if (!weights_.mtp.empty()) cache_layout_.carry_floats = config_.streams * config_.hidden_size;
+}
+
+Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits) {
+  const checkpoint::ModelConfig& config = checkpoint.config();
+  if (limits.context < 1 || limits.context > config.max_positions) {
+    return diagnostics::InvalidInput("the context must be 1 to " + std::to_string(config.max_positions) + " tokens (max_position_embeddings), asked for " +
+                                     std::to_string(limits.context));
+  }
+  TRY_ASSIGN(Weights weights, LoadWeights(checkpoint, limits.with_mtp));
+  Limits used = limits;
+  used.with_mtp = limits.with_mtp && !weights.mtp.empty();
+  std::unique_ptr<Transformer> model(new Transformer(config, device, arithmetic, used, std::move(weights)));
+  TRY(model->TakeMemory(checkpoint));
+  return model;
+}
+
+Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
+  const backend::ScratchSizes scratch = ScratchFor(config_, limits_);
+  tensor::Arena counting;
+  a_.Take(counting, config_, arithmetic_, limits_);
+  memory_plan_ = {.mapped_weights = checkpoint.TotalBytes(),
+                  .owned_weights = VectorBytes(weights_),
+                  .activations = counting.used_bytes(),
+                  .thread_scratch = scratch.BytesPerThread() * static_cast<std::uint64_t>(device_->workers().threads()),
+                  .per_sequence = cache_layout_.Bytes(limits_.context)};
+  TRY(device_->Reserve(scratch));
+  TRY_ASSIGN(memory_, hardware::Region::Allocate(counting.used_bytes(), "the activations of " + std::to_string(limits_.rows) + " rows a step"));
+  tensor::Arena arena(memory_.data());
+  a_.Take(arena, config_, arithmetic_, limits_);
+  return {};
+}
+
+std::uint64_t MemoryPlan::BeyondWeights(std::int64_t sequences) const noexcept {
+  return owned_weights + activations + thread_scratch + per_sequence * static_cast<std::uint64_t>(sequences);
+}
+
+std::string MemoryPlan::Text(std::int64_t sequences, std::int64_t context) const {
+  std::string text;
+  const auto line = [&](const char* what, std::uint64_t bytes) {
+    char buffer[160];
+    std::snprintf(buffer, sizeof buffer, "  %-44s %12.1f MiB\n", what, static_cast<double>(bytes) / 1048576.0);
+    text += buffer;
+  };
+  line("weights, mapped from the checkpoint", mapped_weights);
+  line("weights, small vectors as fp32", owned_weights);
+  line("activations", activations);
+  line("scratch of the threads", thread_scratch);
+  const std::string state = std::to_string(sequences) + " sequence" + (sequences == 1 ? "" : "s") + " of " + std::to_string(context) + " tokens";
+  line(state.c_str(), per_sequence * static_cast<std::uint64_t>(sequences));
+  line("beyond the mapped weights", BeyondWeights(sequences));
+  return text;
+}
+
+}  // namespace baleen::model

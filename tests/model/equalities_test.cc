@@ -1,0 +1,120 @@
+// The promise of the product: the same bits whatever the chunking, the thread count and the company, per instruction set.
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include <array>
+
+#include "golden.h"
+
+namespace baleen::golden {
+namespace {
+
+using model::Arithmetic;
+
+struct Case {
+  std::string name;
+  hardware::Isa isa;
+  Arithmetic arithmetic;
+};
+
+std::string CaseName(const testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.name + "_" + std::string(hardware::IsaName(info.param.isa)) + (info.param.arithmetic == Arithmetic::kExact ? "_exact" : "_official");
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+std::vector<Case> AllCases() {
+  std::vector<Case> cases;
+  for (const hardware::Isa isa : Isas()) {
+    for (const char* name : {"flash", "pro", "base-fp8", "odd", "long", "short", "hf-names", "dspark", "official-csa"}) {
+      for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial}) cases.push_back({name, isa, arithmetic});
+    }
+  }
+  return cases;
+}
+
+std::vector<std::int32_t> Prompt(const std::string& name) {
+  std::vector<std::int32_t> tokens = ReadTokens(CaseFolder(name) / "tokens.json");
+  if (tokens.size() > 300) tokens.resize(300);
+  return tokens;
+}
+
+class Equalities : public testing::TestWithParam<Case> {
+ protected:
+  Runner Load(int threads, std::int64_t rows) {
+    const Case& c = GetParam();
+    return Runner(CaseFolder(c.name), c.isa, threads, c.arithmetic, static_cast<std::int64_t>(Prompt(c.name).size()), rows);
+  }
+};
+
+void ExpectSameBits(const Outcome& a, const Outcome& b, const std::string& what) {
+  EXPECT_EQ(a.logits, b.logits) << what;
+  EXPECT_EQ(a.mtp_logits, b.mtp_logits) << what;
+  EXPECT_EQ(a.stream_mean_abs, b.stream_mean_abs) << what;
+}
+
+TEST_P(Equalities, ChunksAndDecodeGiveTheBitsOfTheWhole) {
+  const auto tokens = Prompt(GetParam().name);
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  Runner runner = Load(2, count);
+  const Outcome whole = runner.Feed(tokens, {});
+  for (const std::int64_t chunk : {1, 3, 7, 27}) ExpectSameBits(whole, runner.Feed(tokens, {chunk}), "chunks of " + std::to_string(chunk));
+  ExpectSameBits(whole, runner.Feed(tokens, {0, count / 2}), "second half one by one");
+  ExpectSameBits(whole, runner.Feed(tokens, {7, count / 2}), "chunks, then one by one");
+}
+
+TEST_P(Equalities, ThreadsDoNotMatter) {
+  const auto tokens = Prompt(GetParam().name);
+  Runner one = Load(1, 64), two = Load(2, 64), three = Load(3, 64);
+  const Outcome alone = one.Feed(tokens, {50, 200});
+  ExpectSameBits(alone, two.Feed(tokens, {50, 200}), "two threads");
+  ExpectSameBits(alone, three.Feed(tokens, {50, 200}), "three threads");
+}
+
+/// Feeds two sequences side by side, one in prefill while the other decodes, and returns their logits.
+std::array<std::vector<float>, 2> FeedTogether(model::Transformer& model, const std::array<std::vector<std::int32_t>, 2>& prompts) {
+  std::array<std::vector<float>, 2> logits;
+  auto first = *kvcache::Sequence::Create(model.cache_layout(), static_cast<std::int64_t>(prompts[0].size()));
+  auto second = *kvcache::Sequence::Create(model.cache_layout(), static_cast<std::int64_t>(prompts[1].size()));
+  std::array<kvcache::Sequence*, 2> sequences = {&first, &second};
+  const std::array<std::int64_t, 2> chunk = {1, 13};
+  while (first.length() < first.capacity() || second.length() < second.capacity()) {
+    std::vector<std::int32_t> tokens;
+    std::vector<model::Segment> segments;
+    std::vector<std::size_t> owner;
+    for (std::size_t s = 0; s < 2; ++s) {
+      const std::int64_t rows = std::min(chunk[s], sequences[s]->capacity() - sequences[s]->length());
+      if (rows == 0) continue;
+      segments.push_back({sequences[s], rows});
+      const auto begin = prompts[s].begin() + sequences[s]->length();
+      tokens.insert(tokens.end(), begin, begin + rows);
+      owner.insert(owner.end(), static_cast<std::size_t>(rows), s);
+    }
+    std::vector<std::int32_t> wanted(tokens.size());
+    std::iota(wanted.begin(), wanted.end(), 0);
+    const model::Step step{tokens, segments, wanted, {}};
+    model.Forward(step);
+    for (std::size_t r = 0; r < tokens.size(); ++r) {
+      const auto row = model.Logits(static_cast<std::int64_t>(r));
+      logits[owner[r]].insert(logits[owner[r]].end(), row.begin(), row.end());
+    }
+    if (model.has_mtp()) model.Draft(step);
+  }
+  return logits;
+}
+
+TEST_P(Equalities, CompanyDoesNotMatter) {
+  const auto tokens = Prompt(GetParam().name);
+  std::vector<std::int32_t> reversed(tokens.rbegin(), tokens.rend());
+  Runner runner = Load(2, 64);
+  const auto together = FeedTogether(runner.model(), {tokens, reversed});
+  EXPECT_EQ(together[0], runner.Feed(tokens, {1}).logits);
+  EXPECT_EQ(together[1], runner.Feed(reversed, {13}).logits);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Equalities, testing::ValuesIn(AllCases()), CaseName);
+
+}  // namespace
+}  // namespace baleen::golden
