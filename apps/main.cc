@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
+#include <new>
 
 #include "apps/commands.h"
 
@@ -16,11 +18,18 @@ int main(int argc, char** argv) {
   baleen::apps::AddTextCommands(app, exit_code);
   baleen::apps::AddInspectCommand(app, exit_code);
   baleen::apps::AddTwinCommand(app, exit_code);
+  baleen::apps::AddLogitsCommand(app, exit_code);
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;
+  } catch (const std::bad_alloc&) {
+    std::fputs("baleen: error: the system refuses more memory; ask for a shorter context or a smaller input\n", stderr);
+    return 5;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "baleen: error: %s\n", error.what());
+    return 2;
   }
   return exit_code;
 }

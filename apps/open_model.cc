@@ -1,0 +1,96 @@
+#include "apps/open_model.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "diagnostics/log.h"
+#include "hardware/cpu.h"
+
+namespace baleen::apps {
+namespace {
+
+constexpr int kMostThreads = 1024;
+
+/// models/plankton beside the sources or the installed program: below BALEEN_HOME, or below a folder above the program itself.
+Result<std::filesystem::path> BundledModel() {
+  const std::filesystem::path wanted = std::filesystem::path("models") / "plankton";
+  std::error_code code;
+  if (const char* home = std::getenv("BALEEN_HOME"); home != nullptr && *home != 0) {
+    const std::filesystem::path folder = std::filesystem::path(home) / wanted;
+    if (std::filesystem::is_directory(folder, code)) return folder;
+  }
+  std::filesystem::path above = std::filesystem::read_symlink("/proc/self/exe", code).parent_path();
+  for (int level = 0; level < 5 && !above.empty(); ++level, above = above.parent_path()) {
+    if (std::filesystem::is_directory(above / wanted, code)) return above / wanted;
+  }
+  return diagnostics::NotFound("the bundled model models/plankton was not found beside the program; name a model with --model, or set BALEEN_HOME to the repository");
+}
+
+Result<int> Threads(int flag) {
+  if (flag != 0) return flag;
+  const char* text = std::getenv("BALEEN_THREADS");
+  if (text == nullptr || *text == 0) return std::min(hardware::AvailableCores(), kMostThreads);
+  int threads = 0;
+  const auto [end, fault] = std::from_chars(text, text + std::strlen(text), threads);
+  if (fault != std::errc() || *end != 0 || threads < 1 || threads > kMostThreads) {
+    return diagnostics::InvalidInput("BALEEN_THREADS: expected a number from 1 to " + std::to_string(kMostThreads) + ", found '" + diagnostics::Quoted(text) + "'");
+  }
+  return threads;
+}
+
+Status Verify(const checkpoint::Checkpoint& checkpoint) {
+  if (checkpoint.TotalBytes() > hardware::PhysicalMemoryBytes()) {
+    diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");
+    return {};
+  }
+  return checkpoint::VerifyValues(checkpoint);
+}
+
+}  // namespace
+
+void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model) {
+  CLI::Option* model = command.add_option("--model", flags.model, has_default_model ? "Model folder or hub id in the local cache (default: the bundled model)"
+                                                                                     : "Model folder, or hub id in the local cache");
+  if (!has_default_model) model->required();
+  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes) or exact (fp32, nothing quantised)")
+      ->check(CLI::IsMember({"exact", "official"}))
+      ->capture_default_str();
+  command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, kMostThreads));
+  command.add_flag("!--no-verify", flags.verify, "Do not search the weights for NaN before the start");
+  command.add_flag("--verbose", flags.verbose, "Print the memory plan");
+}
+
+Result<std::filesystem::path> ModelFolder(const ModelFlags& flags) {
+  if (flags.model.empty()) return BundledModel();
+  return checkpoint::FindModel(flags.model);
+}
+
+Result<OpenModel> OpenCheckpoint(const ModelFlags& flags) {
+  OpenModel opened;
+  TRY_ASSIGN(const int threads, Threads(flags.threads));
+  TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
+  TRY_ASSIGN(opened.folder, ModelFolder(flags));
+  TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
+  opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
+  if (flags.verify) TRY(Verify(*opened.checkpoint));
+  opened.device = std::make_unique<backend::Device>(isa, threads);
+  opened.arithmetic = flags.arithmetic == "exact" ? model::Arithmetic::kExact : model::Arithmetic::kOfficial;
+  if (opened.checkpoint->config().drafter == checkpoint::DrafterKind::kDspark) {
+    diagnostics::Note("this checkpoint has a DSpark drafter, which is not used: the backbone generates alone");
+  }
+  return opened;
+}
+
+Status LoadTransformer(OpenModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences) {
+  TRY_ASSIGN(opened.transformer, model::Transformer::Load(*opened.checkpoint, *opened.device, opened.arithmetic, limits));
+  if (flags.verbose) {
+    std::fprintf(stderr, "Memory, taken before the first token (%s, %d threads):\n%s", std::string(hardware::IsaName(opened.device->isa())).c_str(),
+                 opened.device->workers().threads(), opened.transformer->memory_plan().Text(sequences, limits.context).c_str());
+  }
+  return {};
+}
+
+}  // namespace baleen::apps
