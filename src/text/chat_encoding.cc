@@ -108,18 +108,21 @@ void SortResults(std::vector<Turn>& turns) {
       }
     }
     if (turn.message.role != "user" || order.empty()) continue;
-    std::vector<Block> results;
-    for (const Block& block : turn.blocks) {
-      if (block.tool_result) results.push_back(block);
-    }
-    const auto rank = [&](const Block& block) {
-      const auto found = order.find(block.tool_call_id);
-      return found == order.end() ? 0 : found->second;
+    struct Ranked {
+      std::size_t rank, place;
+      Block block;
     };
-    std::stable_sort(results.begin(), results.end(), [&](const Block& a, const Block& b) { return rank(a) < rank(b); });
+    std::vector<Ranked> results;
+    for (const Block& block : turn.blocks) {
+      if (!block.tool_result) continue;
+      const auto found = order.find(block.tool_call_id);
+      results.push_back({found == order.end() ? 0 : found->second, results.size(), block});
+    }
+    std::sort(results.begin(), results.end(),
+              [](const Ranked& a, const Ranked& b) { return a.rank != b.rank ? a.rank < b.rank : a.place < b.place; });
     auto next = results.begin();
     for (Block& block : turn.blocks) {
-      if (block.tool_result) block = std::move(*next++);
+      if (block.tool_result) block = std::move((next++)->block);
     }
   }
 }

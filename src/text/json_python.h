@@ -25,7 +25,15 @@ struct JsonInteger {
 
 /// A JSON value that keeps the order of its members and tells integers from floats, as Python's json module does (§11.5).
 struct JsonValue {
-  std::variant<std::nullptr_t, bool, JsonInteger, double, std::string, JsonArray, JsonObject> value = nullptr;
+  std::variant<std::nullptr_t, bool, JsonInteger, double, std::string, JsonArray, JsonObject> value;
+
+  // Defined below, where JsonMember is complete.
+  JsonValue() noexcept;
+  JsonValue(const JsonValue&);
+  JsonValue(JsonValue&&) noexcept;
+  JsonValue& operator=(const JsonValue&);
+  JsonValue& operator=(JsonValue&&) noexcept;
+  ~JsonValue();
 
   bool IsNull() const noexcept { return std::holds_alternative<std::nullptr_t>(value); }
   const std::string* AsString() const noexcept { return std::get_if<std::string>(&value); }
@@ -45,6 +53,13 @@ struct JsonMember {
   std::string key;
   JsonValue value;
 };
+
+inline JsonValue::JsonValue() noexcept = default;
+inline JsonValue::JsonValue(const JsonValue&) = default;
+inline JsonValue::JsonValue(JsonValue&&) noexcept = default;
+inline JsonValue& JsonValue::operator=(const JsonValue&) = default;
+inline JsonValue& JsonValue::operator=(JsonValue&&) noexcept = default;
+inline JsonValue::~JsonValue() = default;
 
 /// What to do about a key that stands twice in one object.
 enum class RepeatedKeys {

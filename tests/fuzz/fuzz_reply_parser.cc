@@ -1,0 +1,48 @@
+// A byte of switches and a reply: cut into pieces it gives what the whole gives, and what the strict parser reads the kind one reads too.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "diagnostics/check.h"
+#include "text/json_python.h"
+#include "text/reply_parser.h"
+#include "text/reply_stream.h"
+#include "text/special_tokens.h"
+#include "text/utf8.h"
+
+namespace {
+
+using namespace baleen;
+
+text::ParsedReply Streamed(std::string_view reply, bool thinking, std::size_t step) {
+  text::ReplyStream stream(thinking);
+  text::ParsedReply parsed;
+  const auto take = [&](const std::vector<text::ReplyEvent>& events) {
+    for (const text::ReplyEvent& event : events) {
+      if (event.kind == text::ReplyEvent::Kind::kReasoning) parsed.reasoning_content += event.text;
+      if (event.kind == text::ReplyEvent::Kind::kContent) parsed.content += event.text;
+      if (event.kind == text::ReplyEvent::Kind::kToolCalls) parsed.tool_calls = event.calls;
+    }
+  };
+  for (std::size_t at = 0; at < reply.size(); at += step) take(stream.Feed(reply.substr(at, step)));
+  take(stream.Finish());
+  return parsed;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string_view reply(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const bool thinking = (data[0] & 1) != 0;
+  const text::ParsedReply whole = text::ParseReplyLenient(reply, thinking);
+  CHECK(Streamed(reply, thinking, 1 + (data[0] >> 1)) == whole);
+  const Result<text::ParsedReply> strict = text::ParseReply(reply, thinking);
+  if (!strict) return 0;
+  const bool no_block = reply.find(text::kToolBlockStart) == std::string_view::npos;
+  const std::string closed_end = std::string(text::kToolBlockEnd) + std::string(text::kEndOfSequence);
+  if (no_block || reply.ends_with(text::kToolBlockEnd) || reply.ends_with(closed_end)) CHECK(*strict == whole);
+  if (text::FindInvalidUtf8(reply) == std::string_view::npos) CHECK(text::ParseJson(text::WriteReplyJson(*strict)).has_value());
+  return 0;
+}
