@@ -54,7 +54,7 @@ Result<json> ParseConfigObject(std::string_view text) {
   try {
     parsed = json::parse(text, [&](int depth, json::parse_event_t event, json& value) { return watch(depth, event, value); });
   } catch (const json::exception& error) {
-    return InvalidInput("not valid JSON: " + Quoted(error.what(), 200));
+    if (!watch.too_deep) return InvalidInput("not valid JSON: " + Quoted(error.what(), 200));
   }
   if (watch.too_deep) return InvalidInput("expected at most " + std::to_string(kLimitDepth) + " nested objects and lists, found more");
   if (!watch.duplicate.empty()) return InvalidInput("the key '" + Quoted(watch.duplicate) + "' appears twice");

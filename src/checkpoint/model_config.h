@@ -17,6 +17,8 @@ struct Yarn {
   double factor = 1;
   std::int64_t original_positions = 0;
   double beta_fast = 32, beta_slow = 1;
+
+  bool operator==(const Yarn&) const = default;
 };
 
 /// The facts of config.json (§1.1), checked: every size is positive, bounded and consistent with the others.
