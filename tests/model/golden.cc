@@ -49,7 +49,8 @@ std::filesystem::path CaseFolder(const std::string& name) { return std::filesyst
 std::map<std::string, Reference> ReadReference(const std::filesystem::path& file) {
   const hardware::Mapping map = Must(hardware::Mapping::Open(file));
   std::map<std::string, Reference> all;
-  for (const checkpoint::StoredTensor& t : Must(checkpoint::ParseSafetensors(map.bytes())).tensors) {
+  const checkpoint::SafetensorsHeader header = Must(checkpoint::ParseSafetensors(map.bytes()));
+  for (const checkpoint::StoredTensor& t : header.tensors) {
     CHECK(t.dtype == tensor::DType::kF32);
     Reference reference{t.shape, std::vector<float>((t.end - t.begin) / 4)};
     std::memcpy(reference.values.data(), map.bytes().data() + t.begin, t.end - t.begin);
