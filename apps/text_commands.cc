@@ -183,7 +183,9 @@ Status Render(const TextOptions& options) {
   } else {
     TRY_ASSIGN(json, hardware::ReadFile(options.messages_file, kMostFileBytes));
   }
-  TRY_ASSIGN(request.messages, text::ParseMessages(json));
+  Result<text::Messages> messages = text::ParseMessages(json);
+  if (!messages) return InvalidInput(Quoted(options.messages_file, 300) + ": " + messages.error().message);
+  request.messages = *std::move(messages);
   TRY_ASSIGN(const std::string prompt, text::RenderPrompt(request));
   return WriteStandardOutput(prompt);
 }
@@ -235,12 +237,14 @@ void AddTextCommands(CLI::App& app, int& exit_code) {
                          "  baleen render --model DIR --messages chat.json --thinking high\n  baleen render --model DIR --lines < requests.jsonl", Render);
   render->add_option("--model", options->model, std::string(kModelHelp) + "; checked for the tokens of the prompt");
   render->add_option("--messages", options->messages_file, "JSON array of messages; - is standard input");
-  render->add_option("--encoding", options->encoding, "april (preview releases) or 0731 (since)")->check(CLI::IsMember({"april", "0731"}))->capture_default_str();
+  render->add_option("--encoding", options->encoding, "april (preview releases) or 0731 (since)")
+      ->check(CLI::IsMember({"april", "0731"}))->capture_default_str();
   render->add_option("--thinking", options->thinking, "off, low, high or max")->check(CLI::IsMember({"off", "low", "high", "max"}))->capture_default_str();
 
   CLI::App* parse = add("parse", "A model's reply on standard input, end token included, to reasoning, content and tool calls as JSON; strict.",
                         "  baleen parse --thinking on < reply.txt\n  baleen parse --lines < replies.jsonl", Parse);
-  parse->add_option("--thinking", options->thinking, "off or on: did the prompt end with <think>?")->check(CLI::IsMember({"off", "on"}))->capture_default_str();
+  parse->add_option("--thinking", options->thinking, "off or on: did the prompt end with <think>?")
+      ->check(CLI::IsMember({"off", "on"}))->capture_default_str();
 }
 
 }  // namespace baleen::apps

@@ -113,7 +113,9 @@ std::vector<ReplyEvent> FeedInPieces(std::string_view text, bool thinking, std::
 }
 
 TEST(ReplyStream, ShowsNoPartOfATag) {
-  const std::string text = "think\n\n<</think>say\n\n<｜\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>" + std::string(kEnd);
+  const std::string text = "think\n\n<</think>say\n\n<｜\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n\n"
+                           "</｜DSML｜invoke>\n</｜DSML｜tool_calls>" +
+                           std::string(kEnd);
   for (std::size_t step = 1; step < text.size(); ++step) {
     std::string reasoning, content, order;
     std::vector<ParsedCall> calls;

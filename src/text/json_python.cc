@@ -146,7 +146,9 @@ class Reader {
         while (members[place].key != members[i].key) ++place;
       }
       if (place == i) continue;
-      if (repeated_ == RepeatedKeys::kRefused) return Fail("each key once in the object that ends here (\"" + diagnostics::Quoted(members[i].key) + "\" is repeated)");
+      if (repeated_ == RepeatedKeys::kRefused) {
+        return Fail("each key once in the object that ends here (\"" + diagnostics::Quoted(members[i].key) + "\" is repeated)");
+      }
       members[place].value = std::move(members[i].value);
       any = repeats[i] = true;
     }
