@@ -13,10 +13,10 @@ struct KvRowLayout {
   RowFormat format = RowFormat::kF32;
   std::int64_t dim = 0, rope_dim = 0;
 
-  constexpr std::int64_t CodeBytes() const noexcept { return dim - rope_dim; }
-  constexpr std::int64_t Groups() const noexcept { return (CodeBytes() + kKvGroup - 1) / kKvGroup; }
-  constexpr std::int64_t ScaleOffset() const noexcept { return CodeBytes() + 2 * rope_dim; }
-  constexpr std::int64_t RowBytes() const noexcept { return format == RowFormat::kF32 ? 4 * dim : (ScaleOffset() + Groups() + 7) / 8 * 8; }
+  [[gnu::always_inline]] constexpr std::int64_t CodeBytes() const noexcept { return dim - rope_dim; }
+  [[gnu::always_inline]] constexpr std::int64_t Groups() const noexcept { return (CodeBytes() + kKvGroup - 1) / kKvGroup; }
+  [[gnu::always_inline]] constexpr std::int64_t ScaleOffset() const noexcept { return CodeBytes() + 2 * rope_dim; }
+  [[gnu::always_inline]] constexpr std::int64_t RowBytes() const noexcept { return format == RowFormat::kF32 ? 4 * dim : (ScaleOffset() + Groups() + 7) / 8 * 8; }
 };
 
 /// One indexer key. Packed: dim/2 bytes of e2m1 pairs (low nibble first), one e8m0 per 32 codes (128: 64 + 4 = 68 bytes).
@@ -24,8 +24,8 @@ struct IndexRowLayout {
   RowFormat format = RowFormat::kF32;
   std::int64_t dim = 0;
 
-  constexpr std::int64_t Groups() const noexcept { return (dim + kIndexGroup - 1) / kIndexGroup; }
-  constexpr std::int64_t RowBytes() const noexcept { return format == RowFormat::kF32 ? 4 * dim : dim / 2 + Groups(); }
+  [[gnu::always_inline]] constexpr std::int64_t Groups() const noexcept { return (dim + kIndexGroup - 1) / kIndexGroup; }
+  [[gnu::always_inline]] constexpr std::int64_t RowBytes() const noexcept { return format == RowFormat::kF32 ? 4 * dim : dim / 2 + Groups(); }
 };
 
 /// Stores one KV row: packed rows quantise the first dim − rope_dim channels (§3.2) and keep bf16 of the rest.

@@ -22,12 +22,12 @@ struct Matrix {
 };
 
 /// Bytes of one row. k is even for kFp4.
-constexpr std::int64_t RowBytes(Format format, std::int64_t k) noexcept {
+[[gnu::always_inline]] inline constexpr std::int64_t RowBytes(Format format, std::int64_t k) noexcept {
   return format == Format::kF32 ? 4 * k : format == Format::kBf16 ? 2 * k : format == Format::kFp8 ? k : k / 2;
 }
 
 /// Columns that share one scale; also the block of the summation order.
-constexpr std::int64_t ScaleColumns(Format format) noexcept { return format == Format::kFp4 ? 32 : 128; }
+[[gnu::always_inline]] inline constexpr std::int64_t ScaleColumns(Format format) noexcept { return format == Format::kFp4 ? 32 : 128; }
 
 /// Where an operation rounds its results to: nowhere (exact arithmetic) or to the nearest bf16 (official arithmetic, A.4).
 enum class Rounding : std::uint8_t { kNone, kBf16 };

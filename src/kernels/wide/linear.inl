@@ -1,0 +1,362 @@
+// Matrix times rows, straight from the row-major weights.
+//
+// Order of every output, whatever the number of rows, the split of the matrix and the instruction set: lane j of a block of 128 columns
+// sums the columns j, j + 16, … by FMA from zero; sum = fma(block, scale, sum) per lane in ascending blocks; the lanes are added once at
+// the end. Without scales (kF32, kBf16) the lanes run through all columns. All scales are powers of two, so a weight scale may stand at
+// the weight or at the block without changing a bit; kFp4's stand at the weights, which makes its blocks 128 columns long as well.
+
+inline constexpr std::int64_t kBlock = 128;
+
+inline constexpr std::int64_t kWeightGroup = 32;
+
+/// Where a weight's scale is applied.
+enum class ScalePlace { kNone, kAtBlock, kAtWeight };
+
+// How a weight row is read: Load gives 16 numbers from column `at`. Fp8Row's are 2^-8 of the codes' values.
+
+struct F32Row {
+  static constexpr ScalePlace kScale = ScalePlace::kNone;
+  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept {
+    return LoadFloats(row + 4 * at);
+  }
+  [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return 4 * columns; }
+};
+struct Bf16Row {
+  static constexpr ScalePlace kScale = ScalePlace::kNone;
+  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept { return LoadBf16(row + 2 * at); }
+  [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return 2 * columns; }
+};
+struct Fp8Row {
+  static constexpr ScalePlace kScale = ScalePlace::kAtBlock;
+  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept { return LoadE4m3(row + at); }
+  [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return columns; }
+};
+struct Fp4Row {
+  static constexpr ScalePlace kScale = ScalePlace::kAtWeight;
+  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept { return LoadE2m1(row + at / 2); }
+  [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return columns / 2; }
+};
+
+/// The last `count` (< 16) columns of a row, zeros behind them; reads nothing past the row.
+template <class Row>
+[[gnu::always_inline]] inline Lanes LoadRowPart(const std::byte* row, std::int64_t at, std::int64_t count) noexcept {
+  alignas(64) std::byte codes[64] = {};
+  __builtin_memcpy(codes, row + Row::Bytes(at), static_cast<std::size_t>(Row::Bytes(count)));
+  return Row::Load(codes, 0);
+}
+
+[[gnu::always_inline]] inline const float* XRow(const LinearArgs& args, std::int64_t r) noexcept {
+  return args.x + (args.x_rows != nullptr ? args.x_rows[r] : r) * args.x_stride;
+}
+[[gnu::always_inline]] inline const float* XScales(const LinearArgs& args, std::int64_t r) noexcept {
+  return args.x_scales == nullptr ? nullptr : args.x_scales + (args.x_rows != nullptr ? args.x_rows[r] : r) * args.scale_stride;
+}
+[[gnu::always_inline]] inline const std::byte* WeightRow(const Matrix& w, std::int64_t n) noexcept { return w.data + n * RowBytes(w.format, w.k); }
+[[gnu::always_inline]] inline const std::uint8_t* WeightScales(const Matrix& w, std::int64_t n) noexcept {
+  if (w.scales == nullptr) return nullptr;
+  return w.format == Format::kFp8 ? w.scales + n / 128 * ((w.k + 127) / 128) : w.scales + n * ((w.k + 31) / 32);
+}
+/// 2^(code − 127) of a code in 1..254.
+[[gnu::always_inline]] inline float PowerOfTwo(std::uint8_t code) noexcept { return __builtin_bit_cast(float, static_cast<std::uint32_t>(code) << 23); }
+
+/// What the block of column `at` must be multiplied with beside the scale of x.
+template <class Row>
+[[gnu::always_inline]] inline float BlockScale(const std::uint8_t* scales, std::int64_t at) noexcept {
+  return Row::kScale == ScalePlace::kAtBlock ? PowerOfTwo(scales[at / kBlock]) * 0x1p8f : 1.0f;
+}
+
+[[gnu::always_inline]] inline void WriteOutput(const LinearArgs& args, std::int64_t r, std::int64_t n, Lanes sum) noexcept {
+  const float y = Sum(sum);
+  args.y[r * args.y_stride + n - args.row_begin] = args.rounding == Rounding::kBf16 ? tensor::RoundToBf16(y) : y;
+}
+
+/// `columns` (a multiple of 16 unless it ends the row) columns from `at`: block[o][r] += w[o]·x[r].
+template <class Row, int kOut, int kRows>
+[[gnu::always_inline]] inline void Multiply(const std::byte* const (&w)[kOut], const std::uint8_t* const (&w_scales)[kOut], const float* const (&x)[kRows],
+                                            std::int64_t at, std::int64_t columns, Lanes (&block)[kOut][kRows]) noexcept {
+  const std::int64_t end = at + columns;
+  for (; at < end; at += kLanes) {
+    Lanes xs[kRows];
+    const bool whole = at + kLanes <= end;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) xs[r] = whole ? Load(x[r] + at) : LoadPart(x[r] + at, end - at);
+#pragma GCC unroll 8
+    for (int o = 0; o < kOut; ++o) {
+      Lanes weight = whole ? Row::Load(w[o], at) : LoadRowPart<Row>(w[o], at, end - at);
+      if constexpr (Row::kScale == ScalePlace::kAtWeight) weight = Mul(weight, Set1(PowerOfTwo(w_scales[o][at / kWeightGroup])));
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) block[o][r] = Fma(weight, xs[r], block[o][r]);
+    }
+  }
+}
+
+/// Few rows: kOut matrix rows, far apart so that each is a memory stream of its own, against kRows rows of x.
+template <class Row, int kOut, int kRows>
+[[gnu::always_inline]] inline void Strip(const LinearArgs& args, std::int64_t first_row, std::int64_t n, std::int64_t apart) noexcept {
+  const std::byte* w[kOut];
+  const std::uint8_t* w_scales[kOut];
+  const float* x[kRows];
+  const float* x_scales[kRows];
+  for (int o = 0; o < kOut; ++o) {
+    w[o] = WeightRow(args.weight, n + o * apart);
+    w_scales[o] = WeightScales(args.weight, n + o * apart);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = XRow(args, first_row + r);
+    x_scales[r] = XScales(args, first_row + r);
+  }
+  Lanes sum[kOut][kRows] = {};
+  const std::int64_t k = args.weight.k;
+  for (std::int64_t at = 0; at < k; at += kBlock) {
+    for (int o = 0; o < kOut; ++o) {
+      for (std::int64_t line = 0; line < Row::Bytes(kBlock); line += 64) __builtin_prefetch(w[o] + Row::Bytes(at) + line + 1024);
+    }
+    const std::int64_t columns = k - at < kBlock ? k - at : kBlock;
+    if constexpr (Row::kScale == ScalePlace::kNone) {
+      if (columns == kBlock) {
+        Multiply<Row, kOut, kRows>(w, w_scales, x, at, kBlock, sum);
+      } else {
+        Multiply<Row, kOut, kRows>(w, w_scales, x, at, columns, sum);
+      }
+    } else {
+      Lanes block[kOut][kRows] = {};
+      if (columns == kBlock) {
+        Multiply<Row, kOut, kRows>(w, w_scales, x, at, kBlock, block);
+      } else {
+        Multiply<Row, kOut, kRows>(w, w_scales, x, at, columns, block);
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const float x_scale = x_scales[r] == nullptr ? 1.0f : x_scales[r][at / kBlock];
+#pragma GCC unroll 8
+        for (int o = 0; o < kOut; ++o) sum[o][r] = Fma(block[o][r], Set1(x_scale * BlockScale<Row>(w_scales[o], at)), sum[o][r]);
+      }
+    }
+  }
+  for (int o = 0; o < kOut; ++o) {
+    for (int r = 0; r < kRows; ++r) WriteOutput(args, first_row + r, n + o * apart, sum[o][r]);
+  }
+}
+
+template <class Row, int kRows>
+void FewRows(const LinearArgs& args, std::int64_t first_row) noexcept {
+  constexpr int kOut = kStreamOutputs[kRows - 1];
+  const std::int64_t apart = (args.row_end - args.row_begin) / kOut;
+  for (std::int64_t n = args.row_begin; n < args.row_begin + apart; ++n) Strip<Row, kOut, kRows>(args, first_row, n, apart);
+  for (std::int64_t n = args.row_begin + kOut * apart; n < args.row_end; ++n) Strip<Row, 1, kRows>(args, first_row, n, 0);
+}
+
+// Many rows: a panel of the matrix is decoded once and meets all rows.
+
+inline constexpr std::int64_t kPanelOutputs = 8, kPanelColumns = 512, kPanelRows = 96;
+
+struct Panel {
+  alignas(64) float weight[kPanelOutputs][kPanelColumns];
+  alignas(64) float sum[kPanelRows][kPanelOutputs][kLanes];
+  float scale[kPanelOutputs][kPanelColumns / kBlock];  // of the blocks, where the format has one per block
+};
+
+/// Numbers of kPanelOutputs matrix rows from n (the last one repeated past row_end), zeros up to a multiple of 16.
+template <class Row>
+[[gnu::always_inline]] inline void DecodePanel(const LinearArgs& args, std::int64_t n, std::int64_t at, std::int64_t columns, Panel& panel) noexcept {
+  for (std::int64_t o = 0; o < kPanelOutputs; ++o) {
+    const std::int64_t row = n + o < args.row_end ? n + o : args.row_end - 1;
+    const std::byte* w = WeightRow(args.weight, row);
+    const std::uint8_t* scales = WeightScales(args.weight, row);
+    for (std::int64_t i = 0; i < columns; i += kLanes) {
+      Lanes weight = i + kLanes <= columns ? Row::Load(w, at + i) : LoadRowPart<Row>(w, at + i, columns - i);
+      if constexpr (Row::kScale == ScalePlace::kAtWeight) weight = Mul(weight, Set1(PowerOfTwo(scales[(at + i) / kWeightGroup])));
+      Store(panel.weight[o] + i, weight);
+    }
+    for (std::int64_t i = 0; i < columns; i += kBlock) panel.scale[o][i / kBlock] = BlockScale<Row>(scales, at + i);
+  }
+}
+
+/// sum[r][o] of kOut outputs from `first` and kRows rows over the panel's columns.
+template <class Row, int kOut, int kRows>
+[[gnu::always_inline]] inline void MultiplyPanel(Panel& panel, std::int64_t first, std::int64_t sum_row, const float* const (&x)[kRows],
+                                                 const float* const (&x_scales)[kRows], std::int64_t at, std::int64_t columns) noexcept {
+  constexpr bool kScaled = Row::kScale != ScalePlace::kNone;
+  const float* w = panel.weight[first];
+  for (std::int64_t begin = 0; begin < columns; begin += kScaled ? kBlock : kPanelColumns) {
+    const std::int64_t rest = columns - begin, end = begin + (kScaled && rest > kBlock ? kBlock : rest);
+    Lanes block[kOut][kRows];
+#pragma GCC unroll 8
+    for (int o = 0; o < kOut; ++o) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) block[o][r] = kScaled ? Zero() : Load(panel.sum[sum_row + r][first + o]);
+    }
+    std::int64_t i = begin;
+    for (; i + kLanes <= end; i += kLanes) {
+      Lanes weight[kOut];
+#pragma GCC unroll 8
+      for (int o = 0; o < kOut; ++o) weight[o] = Load(w + o * kPanelColumns + i);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const Lanes xs = Load(x[r] + at + i);
+#pragma GCC unroll 8
+        for (int o = 0; o < kOut; ++o) block[o][r] = Fma(weight[o], xs, block[o][r]);
+      }
+    }
+    if (i < end) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const Lanes xs = LoadPart(x[r] + at + i, end - i);
+#pragma GCC unroll 8
+        for (int o = 0; o < kOut; ++o) block[o][r] = Fma(Load(w + o * kPanelColumns + i), xs, block[o][r]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const float x_scale = kScaled && x_scales[r] != nullptr ? x_scales[r][(at + begin) / kBlock] : 1.0f;
+#pragma GCC unroll 8
+      for (int o = 0; o < kOut; ++o) {
+        float* sum = panel.sum[sum_row + r][first + o];
+        const float scale = Row::kScale == ScalePlace::kAtBlock ? x_scale * panel.scale[first + o][begin / kBlock] : x_scale;
+        Store(sum, kScaled ? Fma(block[o][r], Set1(scale), Load(sum)) : block[o][r]);
+      }
+    }
+  }
+}
+
+template <class Row, int kRows>
+[[gnu::always_inline]] inline void PanelRows(const LinearArgs& args, Panel& panel, std::int64_t first_row, std::int64_t sum_row, std::int64_t at,
+                                             std::int64_t columns) noexcept {
+  const float* x[kRows];
+  const float* x_scales[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    x[r] = XRow(args, first_row + sum_row + r);
+    x_scales[r] = XScales(args, first_row + sum_row + r);
+  }
+  for (std::int64_t o = 0; o < kPanelOutputs; o += kLinearOutputs) {
+    MultiplyPanel<Row, kLinearOutputs, kRows>(panel, o, sum_row, x, x_scales, at, columns);
+  }
+}
+
+template <class Row>
+void ManyRows(const LinearArgs& args) noexcept {
+  Panel panel;
+  const std::int64_t k = args.weight.k;
+  for (std::int64_t first_row = 0; first_row < args.rows; first_row += kPanelRows) {
+    const std::int64_t rows = args.rows - first_row < kPanelRows ? args.rows - first_row : kPanelRows;
+    for (std::int64_t n = args.row_begin; n < args.row_end; n += kPanelOutputs) {
+      __builtin_memset(panel.sum, 0, static_cast<std::size_t>(rows) * sizeof(panel.sum[0]));
+      for (std::int64_t at = 0; at < k; at += kPanelColumns) {
+        const std::int64_t columns = k - at < kPanelColumns ? k - at : kPanelColumns;
+        DecodePanel<Row>(args, n, at, columns, panel);
+        std::int64_t r = 0;
+        for (; r + kLinearRows <= rows; r += kLinearRows) PanelRows<Row, kLinearRows>(args, panel, first_row, r, at, columns);
+        for (; r < rows; ++r) PanelRows<Row, 1>(args, panel, first_row, r, at, columns);
+      }
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t o = 0; o < kPanelOutputs && n + o < args.row_end; ++o) WriteOutput(args, first_row + r, n + o, Load(panel.sum[r][o]));
+      }
+    }
+  }
+}
+
+// Scales whose products leave fp32's range, where the terms themselves may not. The same sums, each scale in two steps.
+
+[[gnu::always_inline]] inline int ExponentOf(float power_of_two) noexcept {
+  const auto field = static_cast<int>(__builtin_bit_cast(std::uint32_t, power_of_two) >> 23 & 0xFFu);
+  return field == 0 ? -127 : field - 127;
+}
+[[gnu::always_inline]] inline int Bounded(int exponent) noexcept { return exponent > 126 ? 126 : exponent < -126 ? -126 : exponent; }
+[[gnu::always_inline]] inline Lanes Scaled(Lanes a, int exponent) noexcept { return Mul(a, Set1(PowerOfTwo(static_cast<std::uint8_t>(exponent + 127)))); }
+
+/// fma(block, 2^exponent, sum) with one rounding, for any exponent.
+[[gnu::always_inline]] inline Lanes ScaledAdd(Lanes block, int exponent, Lanes sum) noexcept {
+  const int last = Bounded(exponent);
+  return Fma(Scaled(block, Bounded(exponent - last)), Set1(PowerOfTwo(static_cast<std::uint8_t>(last + 127))), sum);
+}
+
+/// The middle of the exponents of a block's weight scales: the weights are scaled relative to it.
+template <class Row>
+[[gnu::always_inline]] inline int MiddleExponent(const std::uint8_t* scales, std::int64_t at, std::int64_t columns) noexcept {
+  if constexpr (Row::kScale == ScalePlace::kNone) return 0;
+  if constexpr (Row::kScale == ScalePlace::kAtBlock) return scales[at / kBlock] - 127;
+  int lowest = 255, highest = 0;
+  for (std::int64_t i = at; i < at + columns; i += kWeightGroup) {
+    const int code = scales[i / kWeightGroup];
+    lowest = code < lowest ? code : lowest;
+    highest = code > highest ? code : highest;
+  }
+  return (lowest + highest) / 2 - 127;
+}
+
+template <class Row>
+[[gnu::always_inline]] inline Lanes AnyScalesDot(const std::byte* w, const std::uint8_t* w_scales, const float* x, const float* x_scales,
+                                                 std::int64_t k) noexcept {
+  Lanes sum = Zero();
+  for (std::int64_t at = 0; at < k; at += kBlock) {
+    const std::int64_t columns = k - at < kBlock ? k - at : kBlock;
+    const int middle = MiddleExponent<Row>(w_scales, at, columns);
+    Lanes block = Zero();
+    for (std::int64_t i = at; i < at + columns; i += kLanes) {
+      const bool whole = i + kLanes <= k;
+      Lanes weight = whole ? Row::Load(w, i) : LoadRowPart<Row>(w, i, k - i);
+      if constexpr (Row::kScale == ScalePlace::kAtWeight) weight = Scaled(weight, Bounded(w_scales[i / kWeightGroup] - 127 - middle));
+      block = Fma(weight, whole ? Load(x + i) : LoadPart(x + i, k - i), block);
+    }
+    const int x_exponent = x_scales == nullptr ? 0 : ExponentOf(x_scales[at / kBlock]);
+    sum = ScaledAdd(block, x_exponent + middle + (Row::kScale == ScalePlace::kAtBlock ? 8 : 0), sum);
+  }
+  return sum;
+}
+
+template <class Row>
+[[gnu::noinline]] void AnyScales(const LinearArgs& args) noexcept {
+  for (std::int64_t r = 0; r < args.rows; ++r) {
+    for (std::int64_t n = args.row_begin; n < args.row_end; ++n) {
+      WriteOutput(args, r, n, AnyScalesDot<Row>(WeightRow(args.weight, n), WeightScales(args.weight, n), XRow(args, r), XScales(args, r), args.weight.k));
+    }
+  }
+}
+
+/// Whether every product of two scales is a normal number with room to spare.
+template <class Row>
+bool ModerateScales(const LinearArgs& args) noexcept {
+  constexpr int kLargestExponent = 50;
+  if constexpr (Row::kScale != ScalePlace::kNone) {
+    const std::uint8_t* scales = WeightScales(args.weight, args.row_begin);
+    const std::int64_t columns = ScaleColumns(args.weight.format);
+    const std::int64_t count = WeightScales(args.weight, args.row_end - 1) - scales + (args.weight.k + columns - 1) / columns;
+    std::uint8_t lowest = 127, highest = 127;
+    for (std::int64_t i = 0; i < count; ++i) {
+      lowest = scales[i] < lowest ? scales[i] : lowest;
+      highest = scales[i] > highest ? scales[i] : highest;
+    }
+    if (lowest < 127 - kLargestExponent || highest > 127 + kLargestExponent) return false;
+  }
+  if (args.x_scales == nullptr) return true;
+  for (std::int64_t r = 0; r < args.rows; ++r) {
+    const float* scales = XScales(args, r);
+    for (std::int64_t g = 0; g < (args.weight.k + kBlock - 1) / kBlock; ++g) {
+      const int exponent = ExponentOf(scales[g]);
+      if (exponent < -kLargestExponent || exponent > kLargestExponent) return false;
+    }
+  }
+  return true;
+}
+
+template <class Row>
+[[gnu::always_inline]] inline void LinearFor(const LinearArgs& args) noexcept {
+  if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row>(args)) return AnyScales<Row>(args);
+  switch (args.rows) {
+    case 1: return FewRows<Row, 1>(args, 0);
+    case 2: return FewRows<Row, 2>(args, 0);
+    case 3: return FewRows<Row, 3>(args, 0);
+    case 4: return FewRows<Row, 4>(args, 0);
+    default: return ManyRows<Row>(args);
+  }
+}
+
+void Linear(const LinearArgs& args) noexcept {
+  if (args.row_end <= args.row_begin || args.rows <= 0) return;
+  switch (args.weight.format) {
+    case Format::kF32: return LinearFor<F32Row>(args);
+    case Format::kBf16: return LinearFor<Bf16Row>(args);
+    case Format::kFp8: return LinearFor<Fp8Row>(args);
+    case Format::kFp4: return LinearFor<Fp4Row>(args);
+  }
+}

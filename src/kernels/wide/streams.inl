@@ -1,0 +1,80 @@
+// Residual streams, experts' activation and other arithmetic per element. Sums and products round as the reference's do: equal bits, but
+// for the functions built on Exp.
+
+/// Calls body(i, part) for every sixteen of `count` elements; part is 16 but at the end.
+template <class Body>
+[[gnu::always_inline]] inline void ForLanes(std::int64_t count, Body body) noexcept {
+  std::int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) body(i, kLanes);
+  if (i < count) body(i, count - i);
+}
+[[gnu::always_inline]] inline Lanes LoadUpTo(const float* p, std::int64_t part) noexcept { return part == kLanes ? Load(p) : LoadPart(p, part); }
+[[gnu::always_inline]] inline void StoreUpTo(float* p, Lanes a, std::int64_t part) noexcept {
+  if (part == kLanes) {
+    Store(p, a);
+  } else {
+    StorePart(p, a, part);
+  }
+}
+
+void Collapse(const CollapseArgs& args) noexcept {
+  ForLanes(args.d, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
+    Lanes sum = Zero();
+    for (std::int64_t j = 0; j < args.n; ++j) sum = Add(sum, Mul(Set1(args.pre[j]), LoadUpTo(args.streams + j * args.d + i, part)));
+    StoreUpTo(args.x + i, RoundAs(sum, args.rounding), part);
+  });
+}
+
+/// kStreams 0: args.n of them.
+template <int kStreams>
+[[gnu::always_inline]] inline void ExpandStreams(const ExpandArgs& args) noexcept {
+  const std::int64_t n = kStreams == 0 ? args.n : kStreams;
+  ForLanes(args.d, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
+    Lanes x[kStreams == 0 ? kMaxStreams : kStreams];
+    for (std::int64_t j = 0; j < n; ++j) x[j] = LoadUpTo(args.streams + j * args.d + i, part);
+    const Lanes f = LoadUpTo(args.f + i, part);
+    for (std::int64_t k = 0; k < n; ++k) {
+      Lanes sum = Zero();
+      for (std::int64_t j = 0; j < n; ++j) sum = Add(sum, Mul(Set1(args.comb[j * n + k]), x[j]));
+      StoreUpTo(args.streams + k * args.d + i, RoundAs(Add(sum, Mul(Set1(args.post[k]), f)), args.rounding), part);
+    }
+  });
+}
+
+void Expand(const ExpandArgs& args) noexcept {
+  if (args.n == 4) return ExpandStreams<4>(args);
+  ExpandStreams<0>(args);
+}
+
+void RouterScore(const RouterScoreArgs& args) noexcept {
+  ForLanes(args.count, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
+    const Lanes logit = LoadUpTo(args.logit + i, part);
+    const Lanes softplus = Add(Max(logit, Zero()), LogOnePlus(Exp(Sub(Zero(), Magnitude(logit)))));
+    StoreUpTo(args.logit + i, Sqrt(softplus), part);
+  });
+}
+
+void Swiglu(const SwigluArgs& args) noexcept {
+  const Lanes one = Set1(1.0f), weight = Set1(args.weight);
+  ForLanes(args.count, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
+    Lanes gate = LoadUpTo(args.gate + i, part), up = LoadUpTo(args.up + i, part);
+    if (args.limit > 0.0f) {
+      gate = Min(Set1(args.limit), gate);
+      up = Min(Set1(args.limit), Max(Set1(-args.limit), up));
+    }
+    const Lanes sigmoid = Div(one, Add(one, Exp(Sub(Zero(), gate))));
+    StoreUpTo(args.out + i, RoundAs(Mul(Mul(Mul(gate, sigmoid), up), weight), args.rounding), part);
+  });
+}
+
+void AddTo(const AddArgs& args) noexcept {
+  ForLanes(args.count, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
+    StoreUpTo(args.y + i, Add(LoadUpTo(args.y + i, part), LoadUpTo(args.x + i, part)), part);
+  });
+}
+
+void RoundVector(const RoundArgs& args) noexcept {
+  ForLanes(args.count, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
+    StoreUpTo(args.x + i, RoundBf16(LoadUpTo(args.x + i, part)), part);
+  });
+}
