@@ -1,5 +1,6 @@
 // baleen twin: a random-weight checkpoint in the vendor's exact format, for tests and benchmarks.
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -58,6 +59,7 @@ Status WriteTokenizer(const TwinFlags& flags, std::int64_t vocab_size) {
 
 Status MakeTwin(const TwinFlags& flags) {
   if (flags.preset.empty() == flags.config.empty()) return diagnostics::InvalidInput("expected either --preset NAME or --config FILE");
+  if (flags.out.empty()) return diagnostics::InvalidInput("--out: expected the name of a folder, found nothing");
   TRY_ASSIGN(checkpoint::ModelConfig config, Source(flags));
   TRY_ASSIGN(config, checkpoint::CutModel(std::move(config), flags.layers, flags.experts));
   if (!flags.tokenizer.empty()) TRY(hardware::ReadFile(fs::path(flags.tokenizer) / "tokenizer.json", std::uint64_t{256} << 20));
@@ -82,7 +84,9 @@ void AddTwinCommand(CLI::App& app, int& exit_code) {
   sub->add_option("--config", flags->config, "A config.json to take the shapes from");
   sub->add_option("--layers", flags->layers, "Keep only the first N layers")->check(CLI::Range(1, 1 << 20));
   sub->add_option("--experts", flags->experts, "Keep only E routed experts per layer")->check(CLI::Range(1, 1 << 20));
-  sub->add_option("--seed", flags->seed, "Seed of the weights (default 0)");
+  sub->add_option("--seed", flags->seed, "Seed of the weights (default 0)")->check([](const std::string& text) {
+    return text.starts_with('-') ? std::string("expected a number from 0 to 2^64-1") : std::string();
+  });
   sub->add_option("--threads", flags->threads, "Threads that make weights (default: all)")->envname("BALEEN_THREADS")->check(CLI::Range(1, 4096));
   sub->add_option("--tokenizer", flags->tokenizer, "Folder to copy tokenizer.json and tokenizer_config.json from (default: a byte-level one is made)");
   sub->add_option("--out", flags->out, "Folder to write; an unfinished twin in it is completed")->required();

@@ -94,7 +94,7 @@ class Matcher {
     return std::any_of(located_.begin(), located_.end(), [](const auto& entry) { return entry.first.starts_with("mtp."); });
   }
 
-  Status Match() {
+  Status Match(const fs::path& dir) {
     Status status;
     ForEachTensor(config_, config_.experts, [&](const TensorSpec& spec) {
       status = MatchOne(spec);
@@ -102,7 +102,7 @@ class Matcher {
     });
     TRY(status);
     if (missing_count_ == 0) return {};
-    std::string text = "the checkpoint lacks " + std::to_string(missing_count_) + (missing_count_ == kMissingCounted ? " or more" : "") + " tensors that its config.json asks for: ";
+    std::string text = Quoted(dir.string(), 300) + ": the checkpoint lacks " + std::to_string(missing_count_) + (missing_count_ == kMissingCounted ? " or more" : "") + " tensors that its config.json asks for: ";
     for (const std::string& name : missing_) text += (&name == missing_.data() ? "" : ", ") + name;
     return NotFound(text + (missing_count_ > missing_.size() ? ", …" : ""));
   }
@@ -245,7 +245,7 @@ Result<Checkpoint> Checkpoint::Open(const fs::path& dir) {
     state->config.drafter_modules = 0;
     state->config.drafter_compress_ratios.clear();
   }
-  TRY(matcher.Match());
+  TRY(matcher.Match(dir));
   state->views = matcher.TakeViews();
   state->odd = matcher.Unclaimed();
   state->odd.insert(state->odd.end(), state->files.odd.begin(), state->files.odd.end());

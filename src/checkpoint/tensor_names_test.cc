@@ -70,6 +70,25 @@ TEST(TensorNamesTest, HubNamesAreMapped) {  // §9.5, and the forms of §9.4
   for (const auto& [stored, official] : names) EXPECT_EQ(OfficialName(stored), official);
 }
 
+/// Tensors of the vendor's files whose names begin with `prefix`, scales included.
+int CountStored(const char* preset, std::string_view prefix) {
+  const ModelConfig config = *PresetConfig(preset);
+  int count = 0;
+  ForEachTensor(config, config.experts, [&](const TensorSpec& spec) {
+    if (spec.name.starts_with(prefix)) count += spec.storage == Storage::kLinear || spec.storage == Storage::kExpert ? 2 : 1;
+    return true;
+  });
+  return count;
+}
+
+TEST(TensorNamesTest, ListsHaveAsManyTensorsAsTheReleasedFiles) {  // §9.3, §7.2
+  EXPECT_EQ(CountStored("v4-flash", ""), 69187);
+  EXPECT_EQ(CountStored("v4-pro", ""), 145116);
+  EXPECT_EQ(CountStored("v4-flash-0731", "mtp.0."), 1568);
+  EXPECT_EQ(CountStored("v4-flash-0731", "mtp.1."), 1565);
+  EXPECT_EQ(CountStored("v4-flash-0731", "mtp.2."), 1572);
+}
+
 TEST(TensorNamesTest, StrangeNamesComeBackWhole) {
   for (const char* name : {"", "layers.", "layers.1", "mtp.", "x", "layers.1.", "layers.1.mlp", "vision.patch.weight"}) EXPECT_EQ(OfficialName(name), name);
 }

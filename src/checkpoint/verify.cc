@@ -54,6 +54,12 @@ const char* BadName(DType dtype) {
   return "a NaN or infinite number";
 }
 
+/// Adds the folder, which Names() and Find() do not know.
+Status InFolder(const Checkpoint& checkpoint, Status status) {
+  if (!status) status.error().message = diagnostics::Quoted(checkpoint.directory().string(), 300) + ": " + status.error().message;
+  return status;
+}
+
 Status ScanTensor(const std::string& name, const View& view) {
   const std::size_t unit = static_cast<std::size_t>(std::max(1, tensor::DTypeBits(view.dtype) / 8));
   for (std::size_t at = 0; at < view.bytes.size(); at += kStretchBytes) {
@@ -101,7 +107,7 @@ Status VerifyHashTables(const Checkpoint& checkpoint) {
   for (std::int64_t layer = 0; layer < config.hash_layers; ++layer) {
     const std::string name = "layers." + std::to_string(layer) + ".ffn.gate.tid2eid";
     const auto table = checkpoint.Find(name);
-    if (table) TRY(CheckTable(name, *table, config.experts));
+    if (table) TRY(InFolder(checkpoint, CheckTable(name, *table, config.experts)));
   }
   return {};
 }
@@ -111,7 +117,7 @@ Status VerifyValues(const Checkpoint& checkpoint) {
   diagnostics::Progress progress("checking the weights", std::max<std::uint64_t>(1, checkpoint.TotalBytes()), "B");
   for (const std::string& name : checkpoint.Names()) {
     const auto view = checkpoint.Find(name);
-    TRY(ScanTensor(name, *view));
+    TRY(InFolder(checkpoint, ScanTensor(name, *view)));
     progress.Advance(view->bytes.size());
   }
   return {};
