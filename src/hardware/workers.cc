@@ -1,5 +1,7 @@
 #include "hardware/workers.h"
 
+#include "diagnostics/check.h"
+
 namespace baleen::hardware {
 namespace {
 
@@ -38,20 +40,25 @@ void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept
     for (std::int64_t part = 0; part < parts; ++part) call(context, part, 0);
     return;
   }
+  CHECK(parts <= kMostParts);
   call_ = call;
   context_ = context;
-  parts_ = parts;
-  next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(team_.size()), std::memory_order_relaxed);
-  job_.fetch_add(1, std::memory_order_release);
+  done_.store(0, std::memory_order_relaxed);
+  const std::uint32_t job = job_.load(std::memory_order_relaxed) + 1;
+  ticket_.store((std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(parts) << 24), std::memory_order_release);
+  job_.store(job, std::memory_order_release);
   job_.notify_all();
   TakeParts(0);
-  for (int left = busy_.load(std::memory_order_acquire); left != 0; left = busy_.load(std::memory_order_acquire)) WaitWhile(busy_, left);
+  for (std::int64_t done = done_.load(std::memory_order_acquire); done != parts; done = done_.load(std::memory_order_acquire)) WaitWhile(done_, done);
 }
 
 void Workers::TakeParts(int thread) noexcept {
-  for (std::int64_t part = next_.fetch_add(1, std::memory_order_relaxed); part < parts_; part = next_.fetch_add(1, std::memory_order_relaxed)) {
+  while (true) {
+    const std::uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acq_rel);
+    const auto part = static_cast<std::int64_t>(ticket & 0xFFFFFF), parts = static_cast<std::int64_t>((ticket >> 24) & 0xFFFFFF);
+    if (part >= parts) return;
     call_(context_, part, thread);
+    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) done_.notify_all();
   }
 }
 
@@ -62,7 +69,6 @@ void Workers::Serve(int thread) noexcept {
     seen = job_.load(std::memory_order_acquire);
     if (stop_) return;
     TakeParts(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
   }
 }
 

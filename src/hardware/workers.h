@@ -8,7 +8,8 @@
 namespace baleen::hardware {
 
 /// A team of threads that runs the parts of one job at a time. Between jobs it spins shortly, then sleeps in the kernel.
-/// The caller is thread 0 of the team. Parts are handed out one by one, so a job must not care which thread runs what.
+/// The caller is thread 0 of the team. Parts are handed out one by one, so a job must not care which thread runs what, and a job never
+/// waits for a thread that the system has not woken yet. At most kMostParts parts a job.
 class Workers {
  public:
   /// threads >= 1, the caller included.
@@ -18,6 +19,8 @@ class Workers {
   Workers& operator=(const Workers&) = delete;
 
   int threads() const noexcept { return static_cast<int>(team_.size()) + 1; }
+
+  static constexpr std::int64_t kMostParts = (1 << 23) - 1;
 
   /// Calls body(part, thread) once for every part in [0, parts); returns when all have ended. Not reentrant.
   template <typename Body>
@@ -34,10 +37,11 @@ class Workers {
   std::vector<std::thread> team_;
   Call call_ = nullptr;
   const void* context_ = nullptr;
-  std::int64_t parts_ = 0;
-  alignas(64) std::atomic<std::int64_t> next_{0};
-  alignas(64) std::atomic<std::uint32_t> job_{0};       // counts jobs; the team waits for it to change
-  alignas(64) std::atomic<int> busy_{0};
+  // The job being handed out: job number (16 bits), parts (24), next part (24) in one word, so that a thread that comes late sees that
+  // nothing is left without touching what belongs to the next job. A part taken is always finished before its job ends.
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};
+  alignas(64) std::atomic<std::int64_t> done_{0};     // parts finished
+  alignas(64) std::atomic<std::uint32_t> job_{0};     // counts jobs; the team waits for it to change
   std::atomic<bool> stop_{false};
 };
 
