@@ -1,7 +1,34 @@
+// g++ 12 takes the deliberately undefined operand of several AVX-512 intrinsics for a mistake (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+
+#include "kernels/amx/tiles.h"
 #include "kernels/overlay.h"
+#include "kernels/table.h"
+#include "tensor/scalar.h"
 
 namespace baleen::kernels::amx {
+namespace {
 
-void Overlay(Table&) noexcept {}
+#include "kernels/avx512/lanes.inl"
+#include "kernels/wide/math.inl"
+#include "kernels/amx/linear.inl"
+
+/// What tiles do not compute goes where it went before.
+void (*linear_below)(const LinearArgs&) noexcept = nullptr;
+
+void Linear(const LinearArgs& args) noexcept {
+  if (FitsTiles(args)) return LinearOnTiles<HardwareTiles>(args);
+  linear_below(args);
+}
+
+}  // namespace
+
+void Overlay(Table& table) noexcept {
+  linear_below = table.linear;
+  table.linear = Linear;
+}
 
 }  // namespace baleen::kernels::amx
