@@ -147,7 +147,8 @@ ordered_json ReportJson(const Inspected& found) {
   out["drafter"] = {{"kind", DrafterName(c.drafter)}, {"modules", c.drafter_modules}};
   ordered_json parts = ordered_json::object();
   for (const auto& [part, count] : counts.by_part) parts[PartName(part)] = count;
-  out["parameters"] = {{"total", counts.total}, {"active", counts.active}, {"drafter_total", counts.drafter_total}, {"drafter_active", counts.drafter_active}, {"by_part", parts}};
+  out["parameters"] = {{"total", counts.total}, {"active", counts.active}, {"drafter_total", counts.drafter_total},
+      {"drafter_active", counts.drafter_active}, {"by_part", parts}};
   ordered_json bytes = ordered_json::object();
   std::uint64_t total = 0;
   for (const auto& [dtype, count] : found.bytes) {
@@ -197,7 +198,8 @@ void CostsText(const ModelConfig& c, std::string& out) {
   out += "\nGFLOP per token   linear      attention   index       total\n";
   for (const std::int64_t tokens : kContexts) {
     const plan::Flops flops = plan::FlopsPerToken(c, tokens);
-    Line(out, "at %-13" PRId64 "  %-10.4g  %-10.4g  %-10.4g  %.4g", tokens, flops.Linear() / 1e9, flops.attention / 1e9, flops.index_scores / 1e9, flops.Total() / 1e9);
+    Line(out, "at %-13" PRId64 "  %-10.4g  %-10.4g  %-10.4g  %.4g", tokens, flops.Linear() / 1e9, flops.attention / 1e9, flops.index_scores / 1e9,
+        flops.Total() / 1e9);
   }
 }
 
@@ -206,13 +208,14 @@ std::string ReportText(const Inspected& found) {
   const ModelConfig& c = *found.config;
   const plan::ParameterCounts counts = plan::CountParameters(c);
   std::string out = "DeepSeek-V4 (" + c.model_type + ")\n";
-  Line(out, "%" PRId64 " layers, width %" PRId64 ", %" PRId64 " heads of %" PRId64 " (%" PRId64 " rotated), %" PRId64 " streams, vocabulary %" PRId64 ", %" PRId64 " positions",
+  Line(out, "%" PRId64 " layers, width %" PRId64 ", %" PRId64 " heads of %" PRId64 " (%" PRId64 " rotated), %" PRId64 " streams, vocabulary %" PRId64
+            ", %" PRId64 " positions",
        c.layers, c.hidden_size, c.heads, c.head_dim, c.rope_dim, c.streams, c.vocab_size, c.max_positions);
-  Line(out, "%" PRId64 " experts of %" PRId64 " (%" PRId64 " per token and 1 shared), window %" PRId64 ", index top-k %" PRId64 ", drafter %s x%" PRId64, c.experts,
-       c.expert_intermediate, c.experts_per_token, c.window, c.index_top_k, DrafterName(c.drafter), c.drafter_modules);
+  Line(out, "%" PRId64 " experts of %" PRId64 " (%" PRId64 " per token and 1 shared), window %" PRId64 ", index top-k %" PRId64 ", drafter %s x%" PRId64,
+       c.experts, c.expert_intermediate, c.experts_per_token, c.window, c.index_top_k, DrafterName(c.drafter), c.drafter_modules);
   LayersText(c, out);
-  Line(out, "\nparameters        %" PRIu64 " (%.2f B), active per token %" PRIu64 " (%.2f B)", counts.total, static_cast<double>(counts.total) / 1e9, counts.active,
-       static_cast<double>(counts.active) / 1e9);
+  Line(out, "\nparameters        %" PRIu64 " (%.2f B), active per token %" PRIu64 " (%.2f B)", counts.total, static_cast<double>(counts.total) / 1e9,
+       counts.active, static_cast<double>(counts.active) / 1e9);
   if (counts.drafter_total > 0) Line(out, "  drafter         %" PRIu64 ", active %" PRIu64, counts.drafter_total, counts.drafter_active);
   for (const auto& [part, count] : counts.by_part) Line(out, "  %-15s %" PRIu64, PartName(part), count);
   if (!found.bytes.empty()) Line(out, "\nbytes (%s)", found.stored ? "stored" : "official format");
@@ -244,7 +247,8 @@ void AddInspectCommand(CLI::App& app, int& exit_code) {
     bool json = false;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* sub = app.add_subcommand("inspect", "Show what a checkpoint is: layers, counts, bytes, cache and FLOPs per token, what is missing or odd. Reads headers only.");
+  CLI::App* sub = app.add_subcommand("inspect", "Show what a checkpoint is: layers, counts, bytes, cache and FLOPs per token, what is missing or odd. "
+                                                "Reads headers only.");
   sub->add_option("model,--model", flags->model, "Checkpoint folder, or a hub id found in the local cache");
   sub->add_option("--preset", flags->preset, "A built-in configuration instead of a folder");
   sub->add_flag("--json", flags->json, "Print one JSON object");

@@ -67,7 +67,8 @@ ordered_json PreTokenizer() {  // §11.1
 Result<std::string> TwinTokenizer(std::int64_t vocab_size) {
   constexpr auto kCount = static_cast<std::int64_t>(std::size(kSpecials));
   if (vocab_size < kCount + kBytes) {
-    return diagnostics::InvalidInput("a byte-level tokenizer needs " + std::to_string(kCount + kBytes) + " ids, the vocabulary has " + std::to_string(vocab_size));
+    return diagnostics::InvalidInput("a byte-level tokenizer needs " + std::to_string(kCount + kBytes) + " ids, the vocabulary has " +
+        std::to_string(vocab_size));
   }
   const bool official = vocab_size >= kOfficialVocabulary;
   ordered_json added = ordered_json::array();

@@ -84,7 +84,8 @@ class Matcher {
       for (const StoredTensor& stored : shard.header.tensors) {
         const auto [it, fresh] = located_.try_emplace(OfficialName(stored.name), Located{&stored, &shard});
         if (fresh) continue;
-        return InvalidInput("tensors '" + Quoted(it->second.stored->name) + "' and '" + Quoted(stored.name) + "' are both " + Quoted(it->first) + "; remove one");
+        return InvalidInput("tensors '" + Quoted(it->second.stored->name) + "' and '" + Quoted(stored.name) + "' are both " + Quoted(it->first) +
+            "; remove one");
       }
     }
     return {};
@@ -102,7 +103,8 @@ class Matcher {
     });
     TRY(status);
     if (missing_count_ == 0) return {};
-    std::string text = Quoted(dir.string(), 300) + ": the checkpoint lacks " + std::to_string(missing_count_) + (missing_count_ == kMissingCounted ? " or more" : "") + " tensors that its config.json asks for: ";
+    std::string text = Quoted(dir.string(), 300) + ": the checkpoint lacks " + std::to_string(missing_count_) +
+        (missing_count_ == kMissingCounted ? " or more" : "") + " tensors that its config.json asks for: ";
     for (const std::string& name : missing_) text += (&name == missing_.data() ? "" : ", ") + name;
     return NotFound(text + (missing_count_ > missing_.size() ? ", …" : ""));
   }

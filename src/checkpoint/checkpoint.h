@@ -54,8 +54,8 @@ Result<ModelConfig> ReadModelConfig(const std::filesystem::path& dir);
 /// whoever routes by them must call this (or VerifyValues) first.
 Status VerifyHashTables(const Checkpoint& checkpoint);
 
-/// VerifyHashTables; then reads every FP8, e8m0, BF16 and F32 tensor and refuses NaN codes, NaN scales and non-finite numbers, naming the tensor. Costs a pass over
-/// the weights; shows a progress bar when long.
+/// VerifyHashTables; then reads every FP8, e8m0, BF16 and F32 tensor and refuses NaN codes, NaN scales and non-finite numbers, naming the
+/// tensor. Costs a pass over the weights; shows a progress bar when long.
 Status VerifyValues(const Checkpoint& checkpoint);
 
 /// `model` is a folder, or a hub id "owner/name" looked up in the local Hugging Face cache: HF_HUB_CACHE, else HF_HOME/hub, else

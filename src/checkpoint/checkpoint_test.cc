@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -125,7 +126,7 @@ const Damage kDamages[] = {
     {"expert with logical shape in I8", [](Model& m) { m.tensors[kExpert].shape = {32, 128}; }, "found I8 [32, 128]"},
     {"expert as F4 with logical shape", [](Model& m) { m.tensors[kExpert].dtype = DType::kF4; m.tensors[kExpert].shape.back() *= 2; }, nullptr},
     {"expert as F4 with pairs' shape", [](Model& m) { m.tensors[kExpert] = {DType::kF4, {64, 64}, std::string(2048, '\0')}; }, "found F4 [64, 64]"},
-    {"scale transposed", [](Model& m) { std::swap(m.tensors["layers.0.ffn.experts.0.w1.scale"].shape[0], m.tensors["layers.0.ffn.experts.0.w1.scale"].shape[1]); }, "F8_E8M0"},
+    {"scale transposed", [](Model& m) { std::ranges::reverse(m.tensors["layers.0.ffn.experts.0.w1.scale"].shape); }, "F8_E8M0"},
     {"FP8 NaN", [](Model& m) { m.tensors["layers.1.attn.wq_b.weight"].bytes[77] = 0x7F; }, "NaN code (0x7F or 0xFF) at element 77"},
     {"FP8 negative NaN at the end", [](Model& m) { m.tensors["layers.1.attn.wq_b.weight"].bytes.back() = '\xFF'; }, "NaN code"},
     {"NaN scale", [](Model& m) { m.tensors["layers.1.attn.wq_b.scale"].bytes[0] = '\xFF'; }, "NaN scale (255)"},
@@ -134,9 +135,12 @@ const Damage kDamages[] = {
     {"F32 NaN", [](Model& m) { m.tensors["hc_head_fn"].bytes.replace(4, 4, std::string("\0\0\xC0\x7F", 4)); }, "at element 1"},
     {"expert id too large", [](Model& m) { m.tensors["layers.0.ffn.gate.tid2eid"].bytes[8] = 4; }, "expected expert ids from 0 to 3, found 4"},
     {"expert id negative", [](Model& m) { m.tensors["layers.0.ffn.gate.tid2eid"].bytes.replace(0, 8, 8, '\xFF'); }, "found -1"},
-    {"expert id twice", [](Model& m) { m.tensors["layers.0.ffn.gate.tid2eid"].bytes.replace(0, 8, m.tensors["layers.0.ffn.gate.tid2eid"].bytes, 8, 8); }, "twice"},
+    {"expert id twice", [](Model& m) { m.tensors["layers.0.ffn.gate.tid2eid"].bytes.replace(0, 8, m.tensors["layers.0.ffn.gate.tid2eid"].bytes, 8, 8); },
+        "twice"},
     {"both names", [](Model& m) { m.tensors["lm_head.weight"] = m.tensors["head.weight"]; }, "are both head.weight"},
-    {"an older indexer name", [](Model& m) { m.Rename("layers.1.attn.indexer.weights_proj.weight", "model.layers.1.self_attn.compressor.indexer.weights_proj.weight"); }, nullptr},
+    {"an older indexer name", [](Model& m) {
+       m.Rename("layers.1.attn.indexer.weights_proj.weight", "model.layers.1.self_attn.compressor.indexer.weights_proj.weight");
+     }, nullptr},
 };
 
 TEST(CheckpointTest, DamageIsRefusedAndOddityIsNot) {

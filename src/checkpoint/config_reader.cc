@@ -85,14 +85,16 @@ std::int64_t ConfigReader::OneInteger(std::string_view key, const json& value, s
   const bool fits = value.is_number_integer() && !(value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX);
   const std::int64_t number = fits ? value.get<std::int64_t>() : 0;
   if (fits && number >= low && number <= high) return number;
-  Fail(InvalidInput(std::string(key) + ": expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ", found " + ValueText(value)));
+  Fail(InvalidInput(std::string(key) + ": expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ", found " +
+      ValueText(value)));
   return low;
 }
 
 std::int64_t ConfigReader::Integer(std::string_view key, std::int64_t low, std::int64_t high) {
   const json* value = Find(key);
   if (value != nullptr) return OneInteger(key, *value, low, high);
-  Fail(InvalidInput("expected the key '" + std::string(key) + "' (a whole number from " + std::to_string(low) + " to " + std::to_string(high) + "), found none"));
+  Fail(InvalidInput("expected the key '" + std::string(key) + "' (a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
+      "), found none"));
   return low;
 }
 

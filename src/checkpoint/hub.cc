@@ -52,7 +52,8 @@ Result<fs::path> Snapshot(const fs::path& repository) {
     ++count;
   }
   if (count == 1) return only;
-  return NotFound(Quoted(repository.string(), 300) + ": expected refs/main or exactly one snapshot, found " + std::to_string(count) + " snapshots and no refs/main");
+  return NotFound(Quoted(repository.string(), 300) + ": expected refs/main or exactly one snapshot, found " + std::to_string(count) +
+      " snapshots and no refs/main");
 }
 
 }  // namespace
@@ -60,7 +61,9 @@ Result<fs::path> Snapshot(const fs::path& repository) {
 Result<fs::path> FindModel(std::string_view model) {
   const fs::path folder(model);
   std::error_code code;
-  if (model.empty() || model.find('\0') != std::string_view::npos) return InvalidInput("model: expected a folder or a hub id owner/name, found an empty or broken name");
+  if (model.empty() || model.find('\0') != std::string_view::npos) {
+    return InvalidInput("model: expected a folder or a hub id owner/name, found an empty or broken name");
+  }
   if (fs::is_directory(folder, code)) return folder;
   if (fs::exists(folder, code)) return InvalidInput(Quoted(model, 300) + ": expected a checkpoint folder, found a file; give the folder it lies in");
   const std::size_t slash = model.find('/');

@@ -50,7 +50,7 @@ void ReadExperts(ConfigReader& in, ModelConfig& out) {
   out.swiglu_limit = in.NumberOr("swiglu_limit", 0, 0, 1e30);
   in.OnlyInteger("n_shared_experts", 1);
   const double parameters = 3.0 * static_cast<double>(out.layers * out.experts) * static_cast<double>(out.hidden_size * out.expert_intermediate);
-  if (parameters > kMaxParameters) in.Fail(InvalidInput("expected sizes of at most 1e16 expert parameters together, found more; check layers, experts and widths"));
+  if (parameters > kMaxParameters) in.Fail(InvalidInput("expected at most 1e16 expert parameters together, found more; check layers, experts and widths"));
   const std::string_view hash_key = in.Name("num_hash_layers", "n_hash_layers");
   if (!in.Has(hash_key) && in.Has("mlp_layer_types")) {
     const std::vector<std::string> kinds = in.Strings("mlp_layer_types", static_cast<std::size_t>(out.layers));
@@ -87,7 +87,8 @@ std::vector<std::int64_t> RatiosFromLayerTypes(ConfigReader& in, std::int64_t la
     if (kind == "sliding_attention") ratios.push_back(0);
     else if (kind == "compressed_sparse_attention") ratios.push_back(csa);
     else if (kind == "heavily_compressed_attention") ratios.push_back(hca);
-    else in.Fail(InvalidInput("layer_types: expected sliding_attention, compressed_sparse_attention or heavily_compressed_attention, found '" + Quoted(kind) + "'"));
+    else in.Fail(InvalidInput("layer_types: expected sliding_attention, compressed_sparse_attention or heavily_compressed_attention, found '" +
+        Quoted(kind) + "'"));
   }
   return ratios;
 }
@@ -105,7 +106,8 @@ void ReadDspark(ConfigReader& in, ModelConfig& out) {
 /// Which layers compress, and what drafts. The list may cover the layers alone (the drafter's tensors were dropped) or its modules too.
 void ReadPattern(ConfigReader& in, ModelConfig& out) {
   const bool listed = in.Has("compress_ratios") || !in.Has("layer_types");
-  std::vector<std::int64_t> ratios = listed ? in.Integers("compress_ratios", 0, kMaxRatio, kMaxLayers + kMaxDrafterModules) : RatiosFromLayerTypes(in, out.layers);
+  const std::vector<std::int64_t> ratios =
+      listed ? in.Integers("compress_ratios", 0, kMaxRatio, kMaxLayers + kMaxDrafterModules) : RatiosFromLayerTypes(in, out.layers);
   if (!in.ok()) return;
   const std::string_view modules_key = in.Name("num_nextn_predict_layers", "n_mtp_layers");
   const std::int64_t extra = static_cast<std::int64_t>(ratios.size()) - out.layers;
@@ -121,7 +123,8 @@ void ReadPattern(ConfigReader& in, ModelConfig& out) {
   if (!in.ok()) return;
   if (extra != modules && extra != 0) {
     in.Fail(InvalidInput(std::string(listed ? "compress_ratios" : "layer_types") + ": expected " + std::to_string(out.layers) + " entries (one per layer)" +
-                         (modules > 0 ? " or " + std::to_string(out.layers + modules) + " (drafter modules too)" : "") + ", found " + std::to_string(ratios.size())));
+                         (modules > 0 ? " or " + std::to_string(out.layers + modules) + " (drafter modules too)" : "") + ", found " +
+                             std::to_string(ratios.size())));
     return;
   }
   out.drafter_modules = modules;
@@ -215,7 +218,10 @@ void ReadQuantization(ConfigReader& in, ModelConfig& out) {
   const json* dtype = in.Find("expert_dtype");
   if (dtype != nullptr) {
     const std::string name = dtype->is_string() ? dtype->get<std::string>() : "";
-    if (name != "fp4" && name != "fp8") in.Fail(diagnostics::Unsupported("expert_dtype: only 'fp4' and 'fp8' are supported, found " + Quoted(dtype->dump(-1, ' ', true, json::error_handler_t::replace))));
+    if (name != "fp4" && name != "fp8") {
+      const std::string found = Quoted(dtype->dump(-1, ' ', true, json::error_handler_t::replace));
+      in.Fail(diagnostics::Unsupported("expert_dtype: only 'fp4' and 'fp8' are supported, found " + found));
+    }
     out.experts_fp4 = name == "fp4";
   }
   if (!in.hub_keys()) {
@@ -309,7 +315,8 @@ std::string WriteModelConfig(const ModelConfig& config) {
   const std::vector<std::int64_t> ratios = AllRatios(config);
   const bool dspark = config.drafter == DrafterKind::kDspark;
   nlohmann::ordered_json out = {
-      {"architectures", nlohmann::ordered_json::array({"DeepseekV4ForCausalLM"})}, {"model_type", config.model_type}, {"attention_bias", false}, {"attention_dropout", 0.0},
+      {"architectures", nlohmann::ordered_json::array({"DeepseekV4ForCausalLM"})}, {"model_type", config.model_type}, {"attention_bias", false},
+      {"attention_dropout", 0.0},
       {"bos_token_id", config.bos_token}, {"eos_token_id", config.eos_token}, {"hidden_act", "silu"}, {"initializer_range", 0.02},
       {"max_position_embeddings", config.max_positions}, {"tie_word_embeddings", false}, {"torch_dtype", "bfloat16"},
       {"transformers_version", "4.57.1"}, {"use_cache", true}, {"num_key_value_heads", 1}, {"n_shared_experts", config.shared_experts},
@@ -322,7 +329,8 @@ std::string WriteModelConfig(const ModelConfig& config) {
       {"routed_scaling_factor", config.route_scale}, {"num_hash_layers", config.hash_layers}, {"swiglu_limit", config.swiglu_limit},
       {"hc_mult", config.streams}, {"hc_sinkhorn_iters", config.sinkhorn_iterations}, {"hc_eps", config.hc_eps}, {"rms_norm_eps", config.norm_eps},
       {"num_nextn_predict_layers", dspark ? 1 : config.drafter_modules},
-      {"quantization_config", {{"activation_scheme", "dynamic"}, {"fmt", "e4m3"}, {"quant_method", "fp8"}, {"scale_fmt", "ue8m0"}, {"weight_block_size", {128, 128}}}},
+      {"quantization_config", {{"activation_scheme", "dynamic"}, {"fmt", "e4m3"}, {"quant_method", "fp8"}, {"scale_fmt", "ue8m0"},
+          {"weight_block_size", {128, 128}}}},
   };
   if (config.experts_fp4) out["expert_dtype"] = "fp4";
   out["rope_scaling"] = nullptr;

@@ -81,7 +81,7 @@ Status ParseMetadata(JsonCursor& json, std::map<std::string, std::string>& metad
 
 Result<SafetensorsHeader> ParseHeaderText(std::string_view text) {
   SafetensorsHeader header;
-  if (text.empty() || text.front() != '{') return InvalidInput("expected a JSON header that begins with '{', found something else; is this a safetensors file?");
+  if (!text.starts_with('{')) return InvalidInput("expected a JSON header that begins with '{', found something else; is this a safetensors file?");
   JsonCursor json(text);
   TRY(json.Expect('{'));
   bool has_metadata = false;

@@ -82,7 +82,8 @@ const Case kMalformed[] = {
     {"same bytes twice", File(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1), "overlaps"},
     {"hole between", File(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}})", 3), "hole"},
     {"name twice", File(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2), "appears twice"},
-    {"name twice, once escaped", File(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2), "twice"},
+    {"name twice, once escaped", File(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+        2), "twice"},
     {"empty name", File(R"({"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1), "empty name"},
     {"metadata twice", File(R"({"__metadata__":{},"__metadata__":{}})", 0), "__metadata__ twice"},
     {"metadata of numbers", File(R"({"__metadata__":{"a":1}})", 0), "a string"},
@@ -103,7 +104,8 @@ TEST(SafetensorsTest, OddButValidFilesAreRead) {
   EXPECT_TRUE(Parse(File(R"({"__metadata__":{"format":"pt"}})", 0)));
   EXPECT_TRUE(Parse(File("{ \"a\" : { \"shape\" : [ ] ,\t\"data_offsets\":[0 , 4],\n\"dtype\":\"F32\" } }", 4)));
   EXPECT_TRUE(Parse(File(R"({"z":{"dtype":"F32","shape":[0,7],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1)));
-  EXPECT_TRUE(Parse(File(R"({"z":{"dtype":"F32","shape":[9223372036854775807,0],"data_offsets":[1,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1)));
+  EXPECT_TRUE(Parse(File(R"({"z":{"dtype":"F32","shape":[9223372036854775807,0],"data_offsets":[1,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+      1)));
   const auto fp4 = Parse(File(R"({"w":{"dtype":"F4","shape":[2,6],"data_offsets":[0,6]}})", 6));
   ASSERT_TRUE(fp4);
   EXPECT_EQ(fp4->tensors[0].shape, (std::vector<std::int64_t>{2, 6}));

@@ -143,7 +143,8 @@ diagnostics::Error NothingToOpen(const fs::path& dir) {
   for (fs::directory_iterator it(dir, code), end; !code && it != end; it.increment(code)) others += it->path().extension() == ".safetensors" ? 1 : 0;
   std::string message = Quoted(dir.string(), 300) + ": expected " + kSingleName + " or " + kIndexName + ", found neither";
   if (others > 0) {
-    message += "; there are " + std::to_string(others) + " other .safetensors files: the index that says which tensor is where is missing, fetch it from the same place";
+    message += "; there are " + std::to_string(others) + " other .safetensors files: the index that says which tensor is where is missing, "
+               "fetch it from the same place";
   }
   return NotFound(message);
 }

@@ -17,7 +17,8 @@ using testing::HasSubstr;
 
 TEST(ShardIndexTest, BrokenIndexesAreRefused) {
   const std::pair<std::string, const char*> files[] = {
-      {"", "expected '{'"}, {"[]", "expected '{'"}, {"{}", "weight_map"}, {R"({"weight_map":{}})", "at least one tensor"}, {R"({"weight_map":[]})", "expected '{'"},
+      {"", "expected '{'"}, {"[]", "expected '{'"}, {"{}", "weight_map"}, {R"({"weight_map":{}})", "at least one tensor"},
+      {R"({"weight_map":[]})", "expected '{'"},
       {R"({"weight_map":{"a":1}})", "a string"}, {R"({"weight_map":{"a":null}})", "a string"}, {R"({"weight_map":{"a":""}})", "inside the checkpoint folder"},
       {R"({"weight_map":{"a":"../x.safetensors"}})", "inside the checkpoint folder"}, {R"({"weight_map":{"a":"x/../../y"}})", "inside the checkpoint folder"},
       {R"({"weight_map":{"a":"/etc/passwd"}})", "inside the checkpoint folder"}, {R"({"weight_map":{"a":"x\u0000y"}})", "inside the checkpoint folder"},

@@ -19,7 +19,9 @@ enum class Storage {
 };
 
 /// The part of the model a tensor belongs to, for counts.
-enum class Part { kEmbedding, kHead, kQuery, kKeyValue, kOutput, kCompressor, kIndexer, kStreams, kRouter, kRoutedExperts, kSharedExperts, kNorms, kDrafterOnly };
+enum class Part {
+  kEmbedding, kHead, kQuery, kKeyValue, kOutput, kCompressor, kIndexer, kStreams, kRouter, kRoutedExperts, kSharedExperts, kNorms, kDrafterOnly,
+};
 
 /// A tensor that a checkpoint of some configuration holds. Scales are not listed: the stored dtype of a linear decides about them.
 struct TensorSpec {

@@ -97,7 +97,8 @@ void NameExperts(std::string& text) {
   if (text == "ffn.gate.e_score_correction_bias") text = "ffn.gate.bias";
   if (!text.starts_with(kScope)) return;
   const std::size_t dot = text.find('.', kScope.size());
-  if (dot != std::string::npos && text[kScope.size()] >= '0' && text[kScope.size()] <= '9') ReplaceAfter(text, std::string_view(text).substr(0, dot + 1), kExpert);
+  const bool numbered = dot != std::string::npos && text[kScope.size()] >= '0' && text[kScope.size()] <= '9';
+  if (numbered) ReplaceAfter(text, text.substr(0, dot + 1), kExpert);
   else NameStacked(text);
 }
 

@@ -57,7 +57,8 @@ Status CheckSizes(const ModelConfig& config) {
   }
   const std::uint64_t blocks = static_cast<std::uint64_t>(config.layers + config.drafter_modules);
   if (blocks * (static_cast<std::uint64_t>(config.experts) * 6 + 64) <= kMaxTensors) return {};
-  return diagnostics::Unsupported("expected at most " + std::to_string(kMaxTensors) + " tensors, found more; use --layers or --experts to make the twin smaller");
+  return diagnostics::Unsupported("expected at most " + std::to_string(kMaxTensors) +
+      " tensors, found more; use --layers or --experts to make the twin smaller");
 }
 
 std::vector<PlannedShard> PlanShards(const ModelConfig& config, const TwinOptions& options) {
@@ -155,7 +156,8 @@ Status ClaimFolder(const fs::path& dir, const std::string& config_text) {
     const auto present = hardware::ReadFile(dir / "config.json", 4u << 20);
     if (present && *present == config_text) return {};
   }
-  return InvalidInput(Quoted(dir.string(), 300) + ": expected an empty folder or an unfinished twin of the same configuration, found another model; choose another --out");
+  return InvalidInput(Quoted(dir.string(), 300) + ": expected an empty folder or an unfinished twin of the same configuration, found another model; "
+                      "choose another --out");
 }
 
 Status CheckDisk(const fs::path& dir, std::uint64_t needed) {

@@ -91,7 +91,9 @@ Status CheckTable(const std::string& name, const View& table, std::int64_t exper
     for (std::size_t k = 0; k < width; ++k) {
       const std::int64_t id = IdAt(table, row * width + k);
       const auto where = [&] { return "tensor '" + name + "', token " + std::to_string(row) + ": "; };
-      if (id < 0 || id >= experts) return InvalidInput(where() + "expected expert ids from 0 to " + std::to_string(experts - 1) + ", found " + std::to_string(id));
+      if (id < 0 || id >= experts) {
+        return InvalidInput(where() + "expected expert ids from 0 to " + std::to_string(experts - 1) + ", found " + std::to_string(id));
+      }
       std::size_t& last = seen_in_row[static_cast<std::size_t>(id)];
       if (last == row) return InvalidInput(where() + "expected different experts, found " + std::to_string(id) + " twice");
       last = row;

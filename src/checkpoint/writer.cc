@@ -28,7 +28,8 @@ Status CheckTensors(std::span<const NamedTensor> tensors) {
     if (!names.insert(t.name).second) return InvalidInput("tensor '" + Quoted(t.name) + "' is given twice");
     TRY_ASSIGN(const std::uint64_t bytes, TensorBytes(t.view.dtype, t.view.shape));
     if (bytes == t.view.bytes.size()) continue;
-    return InvalidInput("tensor '" + Quoted(t.name) + "': expected " + std::to_string(bytes) + " bytes for its shape, found " + std::to_string(t.view.bytes.size()));
+    return InvalidInput("tensor '" + Quoted(t.name) + "': expected " + std::to_string(bytes) + " bytes for its shape, found " +
+        std::to_string(t.view.bytes.size()));
   }
   return {};
 }

@@ -136,9 +136,9 @@ Flops FlopsPerToken(const ModelConfig& config, std::int64_t tokens) {
     }
   });
   for (const std::int64_t ratio : config.compress_ratios) {
-    flops.attention += 4.0 * static_cast<double>(config.heads) * static_cast<double>(config.head_dim) * static_cast<double>(RowsAttended(config, ratio, tokens));
+    flops.attention += 4.0 * static_cast<double>(config.heads * config.head_dim) * static_cast<double>(RowsAttended(config, ratio, tokens));
     if (ratio == 4) {
-      flops.index_scores += 2.0 * static_cast<double>(config.index_heads) * static_cast<double>(config.index_dim) * static_cast<double>(CompressedRows(ratio, tokens));
+      flops.index_scores += 2.0 * static_cast<double>(config.index_heads * config.index_dim) * static_cast<double>(CompressedRows(ratio, tokens));
     }
   }
   return flops;

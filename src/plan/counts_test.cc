@@ -34,7 +34,8 @@ TEST(CountsTest, TrillionPlanIsWhatItsNameSays) {
 TEST(CountsTest, PartsAddUpToTheTotal) {
   for (const std::string& name : checkpoint::PresetNames()) {
     const ParameterCounts counts = CountParameters(*PresetConfig(name));
-    const std::uint64_t sum = std::accumulate(counts.by_part.begin(), counts.by_part.end(), std::uint64_t{0}, [](std::uint64_t s, const auto& e) { return s + e.second; });
+    const std::uint64_t sum = std::accumulate(counts.by_part.begin(), counts.by_part.end(), std::uint64_t{0},
+        [](std::uint64_t s, const auto& e) { return s + e.second; });
     EXPECT_EQ(sum, counts.total) << name;
   }
 }
@@ -88,7 +89,8 @@ TEST(CountsTest, FlopsEqualTheTablesOfTheSpecification) {
   EXPECT_NEAR(parts.experts / kGiga, 15.15, 0.005);
   EXPECT_NEAR(parts.head / kGiga, 1.06, 0.005);
   EXPECT_NEAR(FlopsPerToken(pro, 1024).Linear() / kGiga, 97.7, 0.05);
-  const struct { std::int64_t tokens; double flash, pro; } totals[] = {{1024, 28.1, 102.0}, {8192, 29.5, 109.3}, {131072, 42.6, 132.2}, {1048576, 140.3, 303.2}};
+  const struct { std::int64_t tokens; double flash, pro; } totals[] =
+      {{1024, 28.1, 102.0}, {8192, 29.5, 109.3}, {131072, 42.6, 132.2}, {1048576, 140.3, 303.2}};
   for (const auto& row : totals) {
     EXPECT_NEAR(FlopsPerToken(flash, row.tokens).Total() / kGiga, row.flash, 0.06) << row.tokens;
     EXPECT_NEAR(FlopsPerToken(pro, row.tokens).Total() / kGiga, row.pro, 0.06) << row.tokens;
