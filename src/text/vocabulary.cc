@@ -33,7 +33,7 @@ const ByteAlphabet& Alphabet() {
 }
 
 // Room for the holes of an odd but honest file; a single id of a billion must not cost a table of a billion tokens.
-std::size_t LargestTable(std::size_t entries) { return 8 * entries + 4096; }
+std::size_t LargestTable(std::size_t entries) { return std::max<std::size_t>(8 * entries, std::size_t{1} << 20); }
 
 }  // namespace
 
