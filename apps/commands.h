@@ -15,6 +15,8 @@ void AddInspectCommand(CLI::App& app, int& exit_code);
 void AddTwinCommand(CLI::App& app, int& exit_code);
 void AddLogitsCommand(CLI::App& app, int& exit_code);
 void AddGenerateCommand(CLI::App& app, int& exit_code);
+void AddChatCommand(CLI::App& app, int& exit_code);
+void AddScoreCommand(CLI::App& app, int& exit_code);
 
 /// Runs a command's work and turns its Status into an exit code: 0, or the error printed to standard error and its ExitCode().
 void Run(int& exit_code, const std::function<Status()>& work);

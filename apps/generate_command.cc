@@ -10,12 +10,12 @@
 #include "apps/commands.h"
 #include "apps/interrupt.h"
 #include "apps/load_tokenizer.h"
+#include "apps/message_file.h"
 #include "apps/open_model.h"
 #include "apps/sampling_flags.h"
 #include "apps/token_file.h"
 #include "diagnostics/log.h"
 #include "engine/generation.h"
-#include "hardware/file.h"
 #include "text/json_python.h"
 #include "text/special_tokens.h"
 #include "text/utf8.h"
@@ -25,8 +25,6 @@ namespace {
 
 using diagnostics::InvalidInput;
 using Clock = std::chrono::steady_clock;
-
-constexpr std::uint64_t kMostFileBytes = std::uint64_t{256} << 20;
 
 struct GenerateFlags {
   ModelFlags model;
@@ -62,17 +60,7 @@ Status CheckFlags(const GenerateFlags& flags) {
 }
 
 Result<text::Messages> PromptMessages(const GenerateFlags& flags) {
-  if (flags.messages) {
-    std::string json;
-    if (*flags.messages == "-") {
-      TRY_ASSIGN(json, ReadStandardInput(kMostFileBytes));
-    } else {
-      TRY_ASSIGN(json, hardware::ReadFile(*flags.messages, kMostFileBytes));
-    }
-    TRY_ASSIGN(text::Messages messages, text::ParseMessages(json));
-    if (messages.empty()) return InvalidInput("messages: expected at least one message, found an empty array; add a message of the user");
-    return messages;
-  }
+  if (flags.messages) return ReadMessageFile(*flags.messages);
   text::Messages messages;
   if (!flags.sampling.system.empty()) messages.push_back({.role = "system", .content = flags.sampling.system});
   messages.push_back({.role = "user", .content = *flags.prompt});

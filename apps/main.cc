@@ -20,6 +20,8 @@ int main(int argc, char** argv) {
   baleen::apps::AddTwinCommand(app, exit_code);
   baleen::apps::AddLogitsCommand(app, exit_code);
   baleen::apps::AddGenerateCommand(app, exit_code);
+  baleen::apps::AddChatCommand(app, exit_code);
+  baleen::apps::AddScoreCommand(app, exit_code);
 
   try {
     app.parse(argc, argv);
