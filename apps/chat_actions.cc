@@ -28,10 +28,14 @@ std::string_view Trimmed(std::string_view text) {
 
 std::string_view ThinkingWord(text::Thinking thinking) {
   switch (thinking) {
-    case text::Thinking::kOff: return "off";
-    case text::Thinking::kLow: return "low";
-    case text::Thinking::kHigh: return "high";
-    case text::Thinking::kMax: return "max";
+    case text::Thinking::kOff:
+      return "off";
+    case text::Thinking::kLow:
+      return "low";
+    case text::Thinking::kHigh:
+      return "high";
+    case text::Thinking::kMax:
+      return "max";
   }
   return "";
 }

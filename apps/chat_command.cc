@@ -1,10 +1,10 @@
 // baleen chat: a conversation at a terminal, or one message a line from a pipe.
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
 #include <optional>
-
-#include <unistd.h>
 
 #include "apps/answer_text.h"
 #include "apps/chat_actions.h"
@@ -17,6 +17,8 @@
 namespace baleen::apps {
 namespace {
 
+constexpr std::int64_t kMostErrors = 30;  // printed from a pipe; the last line counts them all
+
 struct ChatFlags {
   ModelFlags model;
   SamplingFlags sampling;
@@ -26,7 +28,9 @@ bool IsBlank(std::string_view line) { return line.find_first_not_of(" \t\r") == 
 
 bool IsAction(std::string_view line) { return line.starts_with('/'); }
 
-void PrintError(const diagnostics::Error& error, const std::string& where = "") { std::fprintf(stderr, "baleen: error: %s%s\n", where.c_str(), error.message.c_str()); }
+void PrintError(const diagnostics::Error& error, const std::string& where = "") {
+  std::fprintf(stderr, "baleen: error: %s%s\n", where.c_str(), error.message.c_str());
+}
 
 void PrintNote(const std::string& note) { std::fprintf(stderr, "%s\n", Dimmed(WithoutControls(note), isatty(STDERR_FILENO) == 1).c_str()); }
 
@@ -102,7 +106,7 @@ Status TalkThroughPipe(ChatSession& session) {
   std::optional<diagnostics::ErrorKind> first;
   std::int64_t refused = 0;
   const auto refuse = [&](const diagnostics::Error& error, std::int64_t number) {
-    PrintError(error, "line " + std::to_string(number) + ": ");
+    if (refused < kMostErrors) PrintError(error, "line " + std::to_string(number) + ": ");
     if (!first) first = error.kind;
     ++refused;
   };
@@ -139,11 +143,12 @@ void AddChatCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("chat", "Talk with a model, by default the bundled one. /help lists what can be done inside.");
   AddModelFlags(*command, flags->model, true);
   AddSamplingFlags(*command, flags->sampling);
-  command->footer("From a pipe one message is read a line and one answer written a line, line ends inside as spaces; commands work there too and print nothing.\n\n"
-                  "Examples:\n"
-                  "  baleen chat\n"
-                  "  baleen chat --model models/plankton --think high --system 'Be brief.'\n"
-                  "  printf 'hello\\n35+4\\n' | baleen chat --temperature 0");
+  command->footer(
+      "From a pipe one message is read a line and one answer written a line, line ends inside as spaces; commands work there too and print nothing.\n\n"
+      "Examples:\n"
+      "  baleen chat\n"
+      "  baleen chat --model models/plankton --think high --system 'Be brief.'\n"
+      "  printf 'hello\\n35+4\\n' | baleen chat --temperature 0");
   command->callback([flags, &exit_code] { Run(exit_code, [&] { return Chat(*flags); }); });
 }
 

@@ -1,13 +1,13 @@
 #include "apps/chat_input.h"
 
-#include <clocale>
+#include <histedit.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-
-#include <histedit.h>
-#include <unistd.h>
 
 #include "apps/interrupt.h"
 #include "text/utf8.h"
@@ -103,7 +103,8 @@ Result<InputLine> PipeInput::Read() {
     if (ended_) return InputLine{.kind = InputLine::Kind::kEnd};
     searched = waiting_.size();
     if (searched > kMostLineBytes) {
-      return diagnostics::InvalidInput("standard input: expected lines of at most " + std::to_string(kMostLineBytes) + " bytes, found a longer one; split the message");
+      return diagnostics::InvalidInput("standard input: expected lines of at most " + std::to_string(kMostLineBytes) +
+                                       " bytes, found a longer one; split the message");
     }
     char buffer[1 << 16];
     const ssize_t got = read(STDIN_FILENO, buffer, sizeof buffer);

@@ -98,7 +98,8 @@ Result<ChatAnswer> ChatSession::Answer(const std::string& message, bool stream) 
   TRY_ASSIGN(const std::vector<std::int32_t> prompt, Prompt(messages));
   if (static_cast<std::int64_t>(prompt.size()) >= context()) {
     return InvalidInput("the context is full: the conversation with this message has " + std::to_string(prompt.size()) + " tokens, the context " +
-                        std::to_string(context()) + ", and the answer needs room too; /reset starts a new conversation, --context N makes room for a longer one");
+                        std::to_string(context()) +
+                        ", and the answer needs room too; /reset starts a new conversation, --context N makes room for a longer one");
   }
   Result<ChatAnswer> answer = Continue(prompt, stream);
   if (!answer) {

@@ -53,7 +53,8 @@ Status CheckFlags(const GenerateFlags& flags) {
     return InvalidInput("generate: expected exactly one of --prompt, --messages and --tokens, found " + std::to_string(sources) + "; name one prompt");
   }
   if (flags.raw && !flags.prompt) return InvalidInput("--raw: expected beside --prompt only; messages are always encoded, ids never");
-  if (!flags.sampling.system.empty() && (flags.raw || !flags.prompt)) return InvalidInput("--system: expected beside an encoded --prompt only; messages hold their own system message");
+  if (!flags.sampling.system.empty() && (flags.raw || !flags.prompt))
+    return InvalidInput("--system: expected beside an encoded --prompt only; messages hold their own system message");
   if (flags.prompt && flags.prompt->empty()) return InvalidInput("--prompt: expected a text, found an empty one");
   if (flags.prompt) TRY(text::CheckUtf8(*flags.prompt, "--prompt"));
   return CheckSamplingFlags(flags.sampling);
@@ -114,7 +115,8 @@ std::string AnswerJson(const Generated& generated, const AnswerText& answer) {
 }
 
 /// Prefills and decodes; streams to standard output unless --json.
-Result<Generated> Continue(model::Transformer& model, const GenerateFlags& flags, Settings settings, const std::vector<std::int32_t>& prompt, bool with_text, AnswerText& answer) {
+Result<Generated> Continue(model::Transformer& model, const GenerateFlags& flags, Settings settings, const std::vector<std::int32_t>& prompt, bool with_text,
+                           AnswerText& answer) {
   TRY_ASSIGN(engine::Generation generation, engine::Generation::Create(model));
   TRY_ASSIGN(engine::Sampler sampler, engine::Sampler::Create(settings.sampling, model.config().vocab_size, std::move(settings.allowed)));
   AnswerPrinter printer(true);
@@ -184,11 +186,12 @@ void AddGenerateCommand(CLI::App& app, int& exit_code) {
   command->add_flag("--raw", flags->raw, "Continue the text of --prompt itself: no chat encoding, no begin token but one written in it");
   command->add_flag("--json", flags->json, "One JSON object at the end: tokens, text, reasoning_content, content, tool_calls, finish_reason, usage, timings");
   AddSamplingFlags(*command, flags->sampling);
-  command->footer("Ctrl-C ends the answer: what was written stays, the exit code is 0.\n\nExamples:\n"
-                  "  baleen generate --model models/plankton --prompt '35+4' --temperature 0\n"
-                  "  baleen generate --model models/plankton --messages chat.json --think high --json\n"
-                  "  baleen generate --model models/plankton --tokens prompt.json --max-tokens 20 --seed 7 --top-p 0.9\n"
-                  "  baleen generate --model models/plankton --raw --prompt 'Once upon a time' --stop '.'");
+  command->footer(
+      "Ctrl-C ends the answer: what was written stays, the exit code is 0.\n\nExamples:\n"
+      "  baleen generate --model models/plankton --prompt '35+4' --temperature 0\n"
+      "  baleen generate --model models/plankton --messages chat.json --think high --json\n"
+      "  baleen generate --model models/plankton --tokens prompt.json --max-tokens 20 --seed 7 --top-p 0.9\n"
+      "  baleen generate --model models/plankton --raw --prompt 'Once upon a time' --stop '.'");
   command->callback([flags, &exit_code] { Run(exit_code, [&] { return Generate(*flags); }); });
 }
 

@@ -26,7 +26,8 @@ CLI::Validator WholeNumber(Number least) {
     Number value = 0;
     const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (code == std::errc() && end == text.data() + text.size() && value >= least) return std::string();
-    return "expected a whole number from " + std::to_string(least) + " to " + std::to_string(std::numeric_limits<Number>::max()) + ", found '" + diagnostics::Quoted(text) + "'";
+    return "expected a whole number from " + std::to_string(least) + " to " + std::to_string(std::numeric_limits<Number>::max()) + ", found '" +
+           diagnostics::Quoted(text) + "'";
   };
   return CLI::Validator(fault, "");
 }
@@ -47,7 +48,8 @@ Status ReadNumber(const JsonValue& config, const char* key, const std::optional<
 Status AddEndId(const JsonValue& value, std::vector<std::int32_t>& ids) {
   const auto id = value.AsInt64();
   if (!id || *id < 0 || *id > std::numeric_limits<std::int32_t>::max()) {
-    return InvalidInput("generation_config.json: eos_token_id: expected an id or an array of ids, found " + diagnostics::Quoted(text::WriteJson(value)) + "; correct the file");
+    return InvalidInput("generation_config.json: eos_token_id: expected an id or an array of ids, found " + diagnostics::Quoted(text::WriteJson(value)) +
+                        "; correct the file");
   }
   ids.push_back(static_cast<std::int32_t>(*id));
   return {};
@@ -60,7 +62,8 @@ Status ReadGenerationConfig(const std::filesystem::path& folder, const SamplingF
   TRY_ASSIGN(const std::string json, hardware::ReadFile(file, kMostFileBytes));
   const Result<JsonValue> config = text::ParseJson(json);
   if (!config) return InvalidInput("generation_config.json: " + config.error().message + "; correct or remove the file");
-  if (config->AsObject() == nullptr) return InvalidInput("generation_config.json: expected an object, found " + std::string(config->Kind()) + "; correct or remove the file");
+  if (config->AsObject() == nullptr)
+    return InvalidInput("generation_config.json: expected an object, found " + std::string(config->Kind()) + "; correct or remove the file");
   TRY(ReadNumber(*config, "temperature", flags.temperature, settings.sampling.temperature));
   TRY(ReadNumber(*config, "top_p", flags.top_p, settings.sampling.top_p));
   const JsonValue* sample = config->Find("do_sample");
@@ -99,7 +102,8 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
       ->capture_default_str();
   command.add_option("--context", flags.context, "Tokens of prompt and answer together (at most max_position_embeddings of the model)")
       ->check(WholeNumber<std::int64_t>(1));
-  command.add_option("--stop", flags.stop, "End in front of this text, wherever it stands, thinking included; may be given several times")->allow_extra_args(false);
+  command.add_option("--stop", flags.stop, "End in front of this text, wherever it stands, thinking included; may be given several times")
+      ->allow_extra_args(false);
 }
 
 Status CheckSamplingFlags(const SamplingFlags& flags) {
@@ -115,7 +119,8 @@ Status CheckSamplingFlags(const SamplingFlags& flags) {
   return {};
 }
 
-Result<Settings> MakeSettings(const SamplingFlags& flags, const std::filesystem::path& folder, const checkpoint::ModelConfig& config, const text::Tokenizer* tokenizer) {
+Result<Settings> MakeSettings(const SamplingFlags& flags, const std::filesystem::path& folder, const checkpoint::ModelConfig& config,
+                              const text::Tokenizer* tokenizer) {
   TRY(CheckSamplingFlags(flags));
   Settings settings;
   settings.sampling.temperature = flags.temperature.value_or(1);

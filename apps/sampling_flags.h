@@ -1,12 +1,11 @@
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "checkpoint/model_config.h"
 #include "diagnostics/result.h"
@@ -32,7 +31,7 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags);
 /// What flags, generation_config.json and the tokenizer say together.
 struct Settings {
   engine::Sampling sampling;
-  std::vector<std::uint8_t> allowed;    // ids that may be chosen; empty = all
+  std::vector<std::uint8_t> allowed;  // ids that may be chosen; empty = all
   std::vector<std::int32_t> end_ids;
   text::Encoding encoding = text::Encoding::k0731;
   text::Thinking thinking = text::Thinking::kOff;
@@ -43,7 +42,8 @@ Status CheckSamplingFlags(const SamplingFlags& flags);
 
 /// Flags win over generation_config.json (temperature, top_p, do_sample, eos_token_id), which need not exist. Without a seed one is drawn.
 /// tokenizer may be null. Errors: those of the flags, a generation_config.json that cannot be read.
-Result<Settings> MakeSettings(const SamplingFlags& flags, const std::filesystem::path& folder, const checkpoint::ModelConfig& config, const text::Tokenizer* tokenizer);
+Result<Settings> MakeSettings(const SamplingFlags& flags, const std::filesystem::path& folder, const checkpoint::ModelConfig& config,
+                              const text::Tokenizer* tokenizer);
 
 /// --context, or as much as the model allows. Errors: more than that.
 Result<std::int64_t> ContextLimit(const SamplingFlags& flags, const checkpoint::ModelConfig& config);

@@ -47,8 +47,8 @@ std::string ScoreJson(const Scored& scored) {
   }
   // A perplexity beyond the range of double is no JSON number.
   const std::string perplexity = std::isfinite(scored.Perplexity()) ? text::WritePythonFloat(scored.Perplexity()) : "null";
-  return "{\"tokens\": [" + ids + "], \"logprobs\": [" + logprobs + "], \"perplexity\": " + perplexity + ", \"bits_per_byte\": " +
-         text::WritePythonFloat(scored.BitsPerByte()) + ", \"token_count\": " + std::to_string(scored.tokens.size()) +
+  return "{\"tokens\": [" + ids + "], \"logprobs\": [" + logprobs + "], \"perplexity\": " + perplexity +
+         ", \"bits_per_byte\": " + text::WritePythonFloat(scored.BitsPerByte()) + ", \"token_count\": " + std::to_string(scored.tokens.size()) +
          ", \"byte_count\": " + std::to_string(scored.bytes) + "}\n";
 }
 
@@ -60,8 +60,8 @@ std::string ScoreTable(const Scored& scored, const text::Tokenizer& tokenizer) {
     out += std::to_string(scored.tokens[i]) + "\t" + text::QuoteJson(text::ReplaceInvalidUtf8(tokenizer.TokenBytes(scored.tokens[i]))) + "\t" + number + "\n";
   }
   char totals[256];
-  std::snprintf(totals, sizeof totals, "perplexity %.6g\nbits per byte %.6f\ntokens %zu\nbytes %zu\n", scored.Perplexity(), scored.BitsPerByte(), scored.tokens.size(),
-                scored.bytes);
+  std::snprintf(totals, sizeof totals, "perplexity %.6g\nbits per byte %.6f\ntokens %zu\nbytes %zu\n", scored.Perplexity(), scored.BitsPerByte(),
+                scored.tokens.size(), scored.bytes);
   return out + totals;
 }
 
@@ -89,8 +89,8 @@ Status Score(const ScoreFlags& flags) {
   fed.insert(fed.end(), scored.tokens.begin(), scored.tokens.end());
   const auto count = static_cast<std::int64_t>(scored.tokens.size());
   if (count > config.max_positions) {
-    return InvalidInput("text: expected at most " + std::to_string(config.max_positions) + " tokens (max_position_embeddings of the model), found " + std::to_string(count) +
-                        "; split the text");
+    return InvalidInput("text: expected at most " + std::to_string(config.max_positions) + " tokens (max_position_embeddings of the model), found " +
+                        std::to_string(count) + "; split the text");
   }
   const std::int64_t rows = std::min({kPrefillRows, count, std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * config.vocab_size))});
   TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1, .with_mtp = false}));
@@ -106,10 +106,11 @@ void AddScoreCommand(CLI::App& app, int& exit_code) {
   AddModelFlags(*command, flags->model, false);
   command->add_option("--text", flags->text, "File with the text, UTF-8 (default: standard input)");
   command->add_flag("--json", flags->json, "One JSON object: tokens, logprobs, perplexity, bits_per_byte, token_count, byte_count");
-  command->footer("The text is tokenised as it stands, without chat encoding. A begin token is put in front of it, so that its first token is scored too;\n"
-                  "the begin token itself is neither scored nor counted.\n\nExamples:\n"
-                  "  baleen score --model models/plankton --text story.txt\n"
-                  "  echo -n 'Once upon a time' | baleen score --model models/plankton --json");
+  command->footer(
+      "The text is tokenised as it stands, without chat encoding. A begin token is put in front of it, so that its first token is scored too;\n"
+      "the begin token itself is neither scored nor counted.\n\nExamples:\n"
+      "  baleen score --model models/plankton --text story.txt\n"
+      "  echo -n 'Once upon a time' | baleen score --model models/plankton --json");
   command->callback([flags, &exit_code] { Run(exit_code, [&] { return Score(*flags); }); });
 }
 

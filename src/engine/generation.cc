@@ -34,8 +34,8 @@ Status Generation::CheckPrompt(std::span<const std::int32_t> prompt) const {
   const std::int64_t vocab = model_->config().vocab_size;
   for (std::size_t i = 0; i < prompt.size(); ++i) {
     if (prompt[i] < 0 || prompt[i] >= vocab) {
-      return InvalidInput("prompt, token " + std::to_string(i) + ": expected an id from 0 to " + std::to_string(vocab - 1) + ", found " + std::to_string(prompt[i]) +
-                          "; tokenizer and model do not belong together");
+      return InvalidInput("prompt, token " + std::to_string(i) + ": expected an id from 0 to " + std::to_string(vocab - 1) + ", found " +
+                          std::to_string(prompt[i]) + "; tokenizer and model do not belong together");
     }
   }
   return {};
@@ -68,7 +68,8 @@ Result<Prefilled> Generation::Prefill(std::span<const std::int32_t> prompt, cons
   return done;
 }
 
-Result<Finish> Generation::Decode(Sampler& sampler, std::span<const std::int32_t> end_ids, std::int64_t most_tokens, const std::function<bool(std::int32_t)>& on_token) {
+Result<Finish> Generation::Decode(Sampler& sampler, std::span<const std::int32_t> end_ids, std::int64_t most_tokens,
+                                  const std::function<bool(std::int32_t)>& on_token) {
   CHECK(length() > 0);
   for (std::int64_t count = 0; count < most_tokens && length() < context();) {
     TRY_ASSIGN(const std::int32_t token, sampler.Choose(model_->Logits(0), static_cast<std::uint64_t>(length())));

@@ -14,9 +14,9 @@ namespace baleen::engine {
 
 /// What a prefill did, in tokens.
 struct Prefilled {
-  std::int64_t reused = 0;    // already held
+  std::int64_t reused = 0;  // already held
   std::int64_t computed = 0;
-  bool whole = true;          // false: go_on ended it early; there is nothing to decode from
+  bool whole = true;  // false: go_on ended it early; there is nothing to decode from
 };
 
 /// Why a decode ended.

@@ -14,7 +14,8 @@ using diagnostics::InvalidInput;
 Result<double> LogProbability(std::span<const float> logits, std::int32_t id) {
   double largest = -INFINITY;
   for (const float logit : logits) {
-    if (!std::isfinite(logit)) return InvalidInput("a logit is not a finite number: the weights hold numbers that overflow in this arithmetic; check the checkpoint with inspect");
+    if (!std::isfinite(logit))
+      return InvalidInput("a logit is not a finite number: the weights hold numbers that overflow in this arithmetic; check the checkpoint with inspect");
     largest = std::max(largest, static_cast<double>(logit));
   }
   double sum = 0;
@@ -33,7 +34,8 @@ Result<std::vector<double>> LogProbabilities(model::Transformer& model, std::spa
   }
   const std::int64_t scored = count - 1;  // the last token predicts nothing that is known
   if (scored > model.limits().context) {
-    return InvalidInput("expected at most " + std::to_string(model.limits().context + 1) + " tokens (the context), found " + std::to_string(count) + "; split the text");
+    return InvalidInput("expected at most " + std::to_string(model.limits().context + 1) + " tokens (the context), found " + std::to_string(count) +
+                        "; split the text");
   }
   TRY_ASSIGN(kvcache::Sequence sequence, kvcache::Sequence::Create(model.cache_layout(), scored));
   const std::int64_t most_rows = std::min(model.limits().rows, model.limits().logit_rows);
