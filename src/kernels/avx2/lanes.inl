@@ -126,17 +126,30 @@ template <int kDistance> [[gnu::always_inline]] inline Lanes Swap(Lanes a) noexc
   const __m256i half = _mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(static_cast<short>(0xBF80)));
   return {_mm256_cvtph_ps(_mm256_castsi256_si128(half)), _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1))};
 }
-[[gnu::always_inline]] inline __m256 EightE2m1(__m256i codes) noexcept {
-  const __m256 magnitude = _mm256_permutevar8x32_ps(_mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f), codes);
+[[gnu::always_inline]] inline __m256 EightE2m1(__m256i codes, __m256 scale) noexcept {
+  const __m256 magnitude = _mm256_permutevar8x32_ps(_mm256_mul_ps(_mm256_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f), scale), codes);
   const __m256i sign = _mm256_and_si256(_mm256_slli_epi32(codes, 28), _mm256_set1_epi32(static_cast<int>(0x80000000u)));
   return _mm256_or_ps(magnitude, _mm256_castsi256_ps(sign));
 }
-[[gnu::always_inline]] inline Lanes FromE2m1(Ints codes) noexcept { return {EightE2m1(codes.low), EightE2m1(codes.high)}; }
-[[gnu::always_inline]] inline Lanes LoadE2m1(const std::byte* p) noexcept {
-  int codes[2];
-  __builtin_memcpy(codes, p, 8);
-  const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
-  return {EightE2m1(_mm256_srlv_epi32(_mm256_set1_epi32(codes[0]), shifts)), EightE2m1(_mm256_srlv_epi32(_mm256_set1_epi32(codes[1]), shifts))};
+[[gnu::always_inline]] inline Lanes FromE2m1(Ints codes) noexcept {
+  const __m256 one = _mm256_set1_ps(1.0f);
+  return {EightE2m1(codes.low, one), EightE2m1(codes.high, one)};
+}
+[[gnu::always_inline]] inline void LoadE2m1(const std::byte* p, float scale, Lanes (&w)[2]) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m256i low = _mm256_cvtepu8_epi32(bytes), high = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes));
+  const __m256 factor = _mm256_set1_ps(scale);
+  w[0] = {EightE2m1(low, factor), EightE2m1(high, factor)};
+  w[1] = {EightE2m1(_mm256_srli_epi32(low, 4), factor), EightE2m1(_mm256_srli_epi32(high, 4), factor)};
+}
+[[gnu::always_inline]] inline __m256 Every2nd(__m256 a, __m256 b, bool odd) noexcept {
+  const __m256 mixed = odd ? _mm256_shuffle_ps(a, b, 0xDD) : _mm256_shuffle_ps(a, b, 0x88);
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0xD8));
+}
+[[gnu::always_inline]] inline void Separate(Lanes (&x)[2]) noexcept {
+  const Lanes even = {Every2nd(x[0].low, x[0].high, false), Every2nd(x[1].low, x[1].high, false)};
+  x[1] = {Every2nd(x[0].low, x[0].high, true), Every2nd(x[1].low, x[1].high, true)};
+  x[0] = even;
 }
 
 [[gnu::always_inline]] inline void StoreBytes(std::byte* p, Ints a) noexcept {

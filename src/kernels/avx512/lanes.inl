@@ -111,13 +111,20 @@ template <int kDistance> [[gnu::always_inline]] inline Lanes Swap(Lanes a) noexc
   const __m512 values = _mm512_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f);
   return {_mm512_permutexvar_ps(codes.v, values)};
 }
-/// Sixteen e2m1 codes, low nibbles first, as numbers.
-[[gnu::always_inline]] inline Lanes LoadE2m1(const std::byte* p) noexcept {
-  long long codes;
-  __builtin_memcpy(&codes, p, 8);
-  const __m512i twice = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), _mm512_set1_epi64(codes));
-  const __m512i shifts = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
-  return FromE2m1({_mm512_srlv_epi32(twice, shifts)});
+/// 32 e2m1 codes, low nibbles first, times `scale`, which must not make them subnormal or infinite: the even ones, then the odd ones.
+[[gnu::always_inline]] inline void LoadE2m1(const std::byte* p, float scale, Lanes (&w)[2]) noexcept {
+  const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  const __m512 values = _mm512_setr_ps(0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f);
+  const __m512 scaled = _mm512_mul_ps(values, _mm512_set1_ps(scale));
+  w[0].v = _mm512_permutexvar_ps(codes, scaled);
+  w[1].v = _mm512_permutexvar_ps(_mm512_srli_epi32(codes, 4), scaled);
+}
+/// 32 numbers in order to the even ones, then the odd ones.
+[[gnu::always_inline]] inline void Separate(Lanes (&x)[2]) noexcept {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512 first = x[0].v;
+  x[0].v = _mm512_permutex2var_ps(first, even, x[1].v);
+  x[1].v = _mm512_permutex2var_ps(first, _mm512_or_si512(even, _mm512_set1_epi32(1)), x[1].v);
 }
 
 /// The low bytes of the lanes.

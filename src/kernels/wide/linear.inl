@@ -1,48 +1,71 @@
 // Matrix times rows, straight from the row-major weights.
 //
 // Order of every output, whatever the number of rows, the split of the matrix and the instruction set: lane j of a block of 128 columns
-// sums the columns j, j + 16, … by FMA from zero; sum = fma(block, scale, sum) per lane in ascending blocks; the lanes are added once at
-// the end. Without scales (kF32, kBf16) the lanes run through all columns. All scales are powers of two, so a weight scale may stand at
-// the weight or at the block without changing a bit; kFp4's stand at the weights, which makes its blocks 128 columns long as well.
+// sums the columns j, j + 16, … (kFp4: 2j, 2j + 1, 2j + 32, …) by FMA from zero; sum = fma(block, scale, sum) per lane in ascending
+// blocks; the lanes are added once at the end. Without scales (kF32, kBf16) the lanes run through all columns. All scales are powers of
+// two, so a weight scale may stand at the weight or at the block without changing a bit; kFp4's stand at the weights, which makes its
+// blocks 128 columns long as well.
 
-inline constexpr std::int64_t kBlock = 128;
-
-inline constexpr std::int64_t kWeightGroup = 32;
+inline constexpr std::int64_t kBlock = 128, kPair = 2 * kLanes, kWeightGroup = 32;
 
 /// Where a weight's scale is applied.
 enum class ScalePlace { kNone, kAtBlock, kAtWeight };
 
-// How a weight row is read: Load gives 16 numbers from column `at`. Fp8Row's are 2^-8 of the codes' values.
+// How a weight row is read: Load gives 32 numbers from column `at`, with their scale where it stands at the weight. Fp8Row's are 2^-8 of
+// the codes' values, Fp4Row's are even columns and odd columns.
 
 struct F32Row {
   static constexpr ScalePlace kScale = ScalePlace::kNone;
-  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept {
-    return LoadFloats(row + 4 * at);
+  [[gnu::always_inline]] static void Load(const std::byte* row, std::int64_t at, float, Lanes (&w)[2]) noexcept {
+    w[0] = LoadFloats(row + 4 * at);
+    w[1] = LoadFloats(row + 4 * (at + kLanes));
   }
   [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return 4 * columns; }
 };
 struct Bf16Row {
   static constexpr ScalePlace kScale = ScalePlace::kNone;
-  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept { return LoadBf16(row + 2 * at); }
+  [[gnu::always_inline]] static void Load(const std::byte* row, std::int64_t at, float, Lanes (&w)[2]) noexcept {
+    w[0] = LoadBf16(row + 2 * at);
+    w[1] = LoadBf16(row + 2 * (at + kLanes));
+  }
   [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return 2 * columns; }
 };
 struct Fp8Row {
   static constexpr ScalePlace kScale = ScalePlace::kAtBlock;
-  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept { return LoadE4m3(row + at); }
+  [[gnu::always_inline]] static void Load(const std::byte* row, std::int64_t at, float, Lanes (&w)[2]) noexcept {
+    w[0] = LoadE4m3(row + at);
+    w[1] = LoadE4m3(row + at + kLanes);
+  }
   [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return columns; }
 };
 struct Fp4Row {
   static constexpr ScalePlace kScale = ScalePlace::kAtWeight;
-  [[gnu::always_inline]] static Lanes Load(const std::byte* row, std::int64_t at) noexcept { return LoadE2m1(row + at / 2); }
+  [[gnu::always_inline]] static void Load(const std::byte* row, std::int64_t at, float scale, Lanes (&w)[2]) noexcept { LoadE2m1(row + at / 2, scale, w); }
   [[gnu::always_inline]] static constexpr std::int64_t Bytes(std::int64_t columns) noexcept { return columns / 2; }
 };
 
-/// The last `count` (< 16) columns of a row, zeros behind them; reads nothing past the row.
+/// Whether even and odd columns are apart.
 template <class Row>
-[[gnu::always_inline]] inline Lanes LoadRowPart(const std::byte* row, std::int64_t at, std::int64_t count) noexcept {
-  alignas(64) std::byte codes[64] = {};
+inline constexpr bool kSeparate = Row::kScale == ScalePlace::kAtWeight;
+
+/// 32 numbers of a row of which `count` are left: zeros behind them; reads nothing past the row.
+template <class Row>
+[[gnu::always_inline]] inline void LoadWeights(const std::byte* row, std::int64_t at, std::int64_t count, float scale, Lanes (&w)[2]) noexcept {
+  if (count >= kPair) return Row::Load(row, at, scale, w);
+  alignas(64) std::byte codes[4 * kPair] = {};
   __builtin_memcpy(codes, row + Row::Bytes(at), static_cast<std::size_t>(Row::Bytes(count)));
-  return Row::Load(codes, 0);
+  Row::Load(codes, 0, scale, w);
+}
+
+[[gnu::always_inline]] inline Lanes LoadRest(const float* p, std::int64_t count) noexcept {
+  return count >= kLanes ? Load(p) : count > 0 ? LoadPart(p, count) : Zero();
+}
+/// 32 numbers of x in the order of Row's, of which `count` are left.
+template <class Row>
+[[gnu::always_inline]] inline void LoadX(const float* x, std::int64_t count, Lanes (&out)[2]) noexcept {
+  out[0] = LoadRest(x, count);
+  out[1] = LoadRest(x + kLanes, count - kLanes);
+  if constexpr (kSeparate<Row>) Separate(out);
 }
 
 [[gnu::always_inline]] inline const float* XRow(const LinearArgs& args, std::int64_t r) noexcept {
@@ -59,6 +82,11 @@ template <class Row>
 /// 2^(code − 127) of a code in 1..254.
 [[gnu::always_inline]] inline float PowerOfTwo(std::uint8_t code) noexcept { return __builtin_bit_cast(float, static_cast<std::uint32_t>(code) << 23); }
 
+/// The scale of the weights from column `at`, where it stands at the weight.
+template <class Row>
+[[gnu::always_inline]] inline float WeightScale(const std::uint8_t* scales, std::int64_t at) noexcept {
+  return Row::kScale == ScalePlace::kAtWeight ? PowerOfTwo(scales[at / kWeightGroup]) : 1.0f;
+}
 /// What the block of column `at` must be multiplied with beside the scale of x.
 template <class Row>
 [[gnu::always_inline]] inline float BlockScale(const std::uint8_t* scales, std::int64_t at) noexcept {
@@ -70,22 +98,20 @@ template <class Row>
   args.y[r * args.y_stride + n - args.row_begin] = args.rounding == Rounding::kBf16 ? tensor::RoundToBf16(y) : y;
 }
 
-/// `columns` (a multiple of 16 unless it ends the row) columns from `at`: block[o][r] += w[o]·x[r].
+/// The columns [at, at + columns), block[o][r] += w[o]·x[r]; only the end of the row may be no multiple of 32.
 template <class Row, int kOut, int kRows>
 [[gnu::always_inline]] inline void Multiply(const std::byte* const (&w)[kOut], const std::uint8_t* const (&w_scales)[kOut], const float* const (&x)[kRows],
                                             std::int64_t at, std::int64_t columns, Lanes (&block)[kOut][kRows]) noexcept {
-  const std::int64_t end = at + columns;
-  for (; at < end; at += kLanes) {
-    Lanes xs[kRows];
-    const bool whole = at + kLanes <= end;
+  for (const std::int64_t end = at + columns; at < end; at += kPair) {
+    Lanes xs[kRows][2];
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) xs[r] = whole ? Load(x[r] + at) : LoadPart(x[r] + at, end - at);
+    for (int r = 0; r < kRows; ++r) LoadX<Row>(x[r] + at, end - at, xs[r]);
 #pragma GCC unroll 8
     for (int o = 0; o < kOut; ++o) {
-      Lanes weight = whole ? Row::Load(w[o], at) : LoadRowPart<Row>(w[o], at, end - at);
-      if constexpr (Row::kScale == ScalePlace::kAtWeight) weight = Mul(weight, Set1(PowerOfTwo(w_scales[o][at / kWeightGroup])));
+      Lanes weight[2];
+      LoadWeights<Row>(w[o], at, end - at, WeightScale<Row>(w_scales[o], at), weight);
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) block[o][r] = Fma(weight, xs[r], block[o][r]);
+      for (int r = 0; r < kRows; ++r) block[o][r] = Fma(weight[1], xs[r][1], Fma(weight[0], xs[r][0], block[o][r]));
     }
   }
 }
@@ -148,34 +174,36 @@ void FewRows(const LinearArgs& args, std::int64_t first_row) noexcept {
 
 // Many rows: a panel of the matrix is decoded once and meets all rows.
 
-inline constexpr std::int64_t kPanelOutputs = 8, kPanelColumns = 512, kPanelRows = 96;
+inline constexpr std::int64_t kPanelOutputs = 16, kPanelColumns = 256, kPanelRows = 96;
 
 struct Panel {
   alignas(64) float weight[kPanelOutputs][kPanelColumns];
+  alignas(64) float x[kLinearRows][kPanelColumns];  // where x must be put in another order
   alignas(64) float sum[kPanelRows][kPanelOutputs][kLanes];
   float scale[kPanelOutputs][kPanelColumns / kBlock];  // of the blocks, where the format has one per block
 };
 
-/// Numbers of kPanelOutputs matrix rows from n (the last one repeated past row_end), zeros up to a multiple of 16.
+/// Numbers of kPanelOutputs matrix rows from n (the last one repeated past row_end), zeros up to a multiple of 32.
 template <class Row>
 [[gnu::always_inline]] inline void DecodePanel(const LinearArgs& args, std::int64_t n, std::int64_t at, std::int64_t columns, Panel& panel) noexcept {
   for (std::int64_t o = 0; o < kPanelOutputs; ++o) {
     const std::int64_t row = n + o < args.row_end ? n + o : args.row_end - 1;
     const std::byte* w = WeightRow(args.weight, row);
     const std::uint8_t* scales = WeightScales(args.weight, row);
-    for (std::int64_t i = 0; i < columns; i += kLanes) {
-      Lanes weight = i + kLanes <= columns ? Row::Load(w, at + i) : LoadRowPart<Row>(w, at + i, columns - i);
-      if constexpr (Row::kScale == ScalePlace::kAtWeight) weight = Mul(weight, Set1(PowerOfTwo(scales[(at + i) / kWeightGroup])));
-      Store(panel.weight[o] + i, weight);
+    for (std::int64_t i = 0; i < columns; i += kPair) {
+      Lanes weight[2];
+      LoadWeights<Row>(w, at + i, columns - i, WeightScale<Row>(scales, at + i), weight);
+      Store(panel.weight[o] + i, weight[0]);
+      Store(panel.weight[o] + i + kLanes, weight[1]);
     }
     for (std::int64_t i = 0; i < columns; i += kBlock) panel.scale[o][i / kBlock] = BlockScale<Row>(scales, at + i);
   }
 }
 
-/// sum[r][o] of kOut outputs from `first` and kRows rows over the panel's columns.
+/// sum[r][o] of kOut outputs from `first` and kRows rows over the panel's columns; x and x_scales begin there.
 template <class Row, int kOut, int kRows>
 [[gnu::always_inline]] inline void MultiplyPanel(Panel& panel, std::int64_t first, std::int64_t sum_row, const float* const (&x)[kRows],
-                                                 const float* const (&x_scales)[kRows], std::int64_t at, std::int64_t columns) noexcept {
+                                                 const float* const (&x_scales)[kRows], std::int64_t columns) noexcept {
   constexpr bool kScaled = Row::kScale != ScalePlace::kNone;
   const float* w = panel.weight[first];
   for (std::int64_t begin = 0; begin < columns; begin += kScaled ? kBlock : kPanelColumns) {
@@ -193,7 +221,7 @@ template <class Row, int kOut, int kRows>
       for (int o = 0; o < kOut; ++o) weight[o] = Load(w + o * kPanelColumns + i);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const Lanes xs = Load(x[r] + at + i);
+        const Lanes xs = Load(x[r] + i);
 #pragma GCC unroll 8
         for (int o = 0; o < kOut; ++o) block[o][r] = Fma(weight[o], xs, block[o][r]);
       }
@@ -201,14 +229,14 @@ template <class Row, int kOut, int kRows>
     if (i < end) {
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) {
-        const Lanes xs = LoadPart(x[r] + at + i, end - i);
+        const Lanes xs = LoadPart(x[r] + i, end - i);
 #pragma GCC unroll 8
         for (int o = 0; o < kOut; ++o) block[o][r] = Fma(Load(w + o * kPanelColumns + i), xs, block[o][r]);
       }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const float x_scale = kScaled && x_scales[r] != nullptr ? x_scales[r][(at + begin) / kBlock] : 1.0f;
+      const float x_scale = kScaled && x_scales[r] != nullptr ? x_scales[r][begin / kBlock] : 1.0f;
 #pragma GCC unroll 8
       for (int o = 0; o < kOut; ++o) {
         float* sum = panel.sum[sum_row + r][first + o];
@@ -225,11 +253,22 @@ template <class Row, int kRows>
   const float* x[kRows];
   const float* x_scales[kRows];
   for (int r = 0; r < kRows; ++r) {
-    x[r] = XRow(args, first_row + sum_row + r);
+    x[r] = XRow(args, first_row + sum_row + r) + at;
     x_scales[r] = XScales(args, first_row + sum_row + r);
+    if (x_scales[r] != nullptr) x_scales[r] += at / kBlock;
+    if constexpr (kSeparate<Row>) {
+      for (std::int64_t i = 0; i < columns; i += kPair) {
+        Lanes xs[2];
+        LoadX<Row>(x[r] + i, columns - i, xs);
+        Store(panel.x[r] + i, xs[0]);
+        Store(panel.x[r] + i + kLanes, xs[1]);
+      }
+      x[r] = panel.x[r];
+    }
   }
+  const std::int64_t padded = kSeparate<Row> ? (columns + kPair - 1) / kPair * kPair : columns;
   for (std::int64_t o = 0; o < kPanelOutputs; o += kLinearOutputs) {
-    MultiplyPanel<Row, kLinearOutputs, kRows>(panel, o, sum_row, x, x_scales, at, columns);
+    MultiplyPanel<Row, kLinearOutputs, kRows>(panel, o, sum_row, x, x_scales, padded);
   }
 }
 
@@ -246,6 +285,7 @@ void ManyRows(const LinearArgs& args) noexcept {
         DecodePanel<Row>(args, n, at, columns, panel);
         std::int64_t r = 0;
         for (; r + kLinearRows <= rows; r += kLinearRows) PanelRows<Row, kLinearRows>(args, panel, first_row, r, at, columns);
+        for (; r + 3 <= rows; r += 3) PanelRows<Row, 3>(args, panel, first_row, r, at, columns);
         for (; r < rows; ++r) PanelRows<Row, 1>(args, panel, first_row, r, at, columns);
       }
       for (std::int64_t r = 0; r < rows; ++r) {
@@ -292,11 +332,13 @@ template <class Row>
     const std::int64_t columns = k - at < kBlock ? k - at : kBlock;
     const int middle = MiddleExponent<Row>(w_scales, at, columns);
     Lanes block = Zero();
-    for (std::int64_t i = at; i < at + columns; i += kLanes) {
-      const bool whole = i + kLanes <= k;
-      Lanes weight = whole ? Row::Load(w, i) : LoadRowPart<Row>(w, i, k - i);
-      if constexpr (Row::kScale == ScalePlace::kAtWeight) weight = Scaled(weight, Bounded(w_scales[i / kWeightGroup] - 127 - middle));
-      block = Fma(weight, whole ? Load(x + i) : LoadPart(x + i, k - i), block);
+    for (std::int64_t i = at; i < at + columns; i += kPair) {
+      int relative = 0;
+      if constexpr (Row::kScale == ScalePlace::kAtWeight) relative = Bounded(w_scales[i / kWeightGroup] - 127 - middle);
+      Lanes weight[2], xs[2];
+      LoadWeights<Row>(w, i, k - i, PowerOfTwo(static_cast<std::uint8_t>(relative + 127)), weight);
+      LoadX<Row>(x + i, k - i, xs);
+      block = Fma(weight[1], xs[1], Fma(weight[0], xs[0], block));
     }
     const int x_exponent = x_scales == nullptr ? 0 : ExponentOf(x_scales[at / kBlock]);
     sum = ScaledAdd(block, x_exponent + middle + (Row::kScale == ScalePlace::kAtBlock ? 8 : 0), sum);
@@ -342,12 +384,14 @@ bool ModerateScales(const LinearArgs& args) noexcept {
 template <class Row>
 [[gnu::always_inline]] inline void LinearFor(const LinearArgs& args) noexcept {
   if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row>(args)) return AnyScales<Row>(args);
-  switch (args.rows) {
-    case 1: return FewRows<Row, 1>(args, 0);
-    case 2: return FewRows<Row, 2>(args, 0);
-    case 3: return FewRows<Row, 3>(args, 0);
-    case 4: return FewRows<Row, 4>(args, 0);
-    default: return ManyRows<Row>(args);
+  if (args.rows > 8) return ManyRows<Row>(args);
+  std::int64_t r = 0;
+  for (; r + 4 <= args.rows; r += 4) FewRows<Row, 4>(args, r);
+  switch (args.rows - r) {
+    case 1: return FewRows<Row, 1>(args, r);
+    case 2: return FewRows<Row, 2>(args, r);
+    case 3: return FewRows<Row, 3>(args, r);
+    default: return;
   }
 }
 
