@@ -1,9 +1,7 @@
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 namespace baleen::kernels::amx {
 namespace {
@@ -12,12 +10,12 @@ namespace {
 /// of a column are summed apart by FMA, added, and added to the sum; rounding to nearest even, denormal operands and results are zero.
 class EmulatedTiles {
  public:
-  template <int kTile> void Zero() noexcept { std::memset(tiles_[kTile], 0, sizeof(tiles_[kTile])); }
+  template <int kTile> void Zero() noexcept { __builtin_memset(tiles_[kTile], 0, sizeof(tiles_[kTile])); }
   template <int kTile> void Load(const void* p, std::ptrdiff_t stride) noexcept {
-    for (int row = 0; row < 16; ++row) std::memcpy(tiles_[kTile][row], static_cast<const std::byte*>(p) + row * stride, 64);
+    for (int row = 0; row < 16; ++row) __builtin_memcpy(tiles_[kTile][row], static_cast<const std::byte*>(p) + row * stride, 64);
   }
   template <int kTile> void Store(void* p, std::ptrdiff_t stride) noexcept {
-    for (int row = 0; row < 16; ++row) std::memcpy(static_cast<std::byte*>(p) + row * stride, tiles_[kTile][row], 64);
+    for (int row = 0; row < 16; ++row) __builtin_memcpy(static_cast<std::byte*>(p) + row * stride, tiles_[kTile][row], 64);
   }
   template <int kSums, int kA, int kB> void DpBf16() noexcept {
     for (int m = 0; m < 16; ++m) {
@@ -25,20 +23,20 @@ class EmulatedTiles {
         float even = 0.0f, odd = 0.0f;
         for (int k = 0; k < 16; ++k) {
           const std::uint32_t a = tiles_[kA][m][k], b = tiles_[kB][k][n];
-          even = Flushed(std::fma(Number(a << 16), Number(b << 16), even));
-          odd = Flushed(std::fma(Number(a & 0xFFFF0000u), Number(b & 0xFFFF0000u), odd));
+          even = Flushed(__builtin_fmaf(Number(a << 16), Number(b << 16), even));
+          odd = Flushed(__builtin_fmaf(Number(a & 0xFFFF0000u), Number(b & 0xFFFF0000u), odd));
         }
         const float sum = Flushed(Flushed(Number(tiles_[kSums][m][n])) + Flushed(even + odd));
-        std::memcpy(&tiles_[kSums][m][n], &sum, 4);
+        __builtin_memcpy(&tiles_[kSums][m][n], &sum, 4);
       }
     }
   }
 
  private:
-  static float Flushed(float x) noexcept { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; }
+  static float Flushed(float x) noexcept { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0.0f, x) : x; }
   static float Number(std::uint32_t bits) noexcept {
     float x;
-    std::memcpy(&x, &bits, 4);
+    __builtin_memcpy(&x, &bits, 4);
     return Flushed(x);
   }
 
