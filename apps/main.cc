@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   baleen::apps::AddInspectCommand(app, exit_code);
   baleen::apps::AddTwinCommand(app, exit_code);
   baleen::apps::AddLogitsCommand(app, exit_code);
+  baleen::apps::AddBenchCommand(app, exit_code);
   baleen::apps::AddGenerateCommand(app, exit_code);
   baleen::apps::AddChatCommand(app, exit_code);
   baleen::apps::AddScoreCommand(app, exit_code);

@@ -75,7 +75,9 @@ Result<OpenModel> OpenCheckpoint(const ModelFlags& flags) {
   TRY_ASSIGN(opened.folder, ModelFolder(flags));
   TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
   opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
-  if (flags.verify) TRY(Verify(*opened.checkpoint));
+  if (flags.verify) {
+    TRY(Verify(*opened.checkpoint));
+  }
   opened.device = std::make_unique<backend::Device>(isa, threads);
   opened.arithmetic = flags.arithmetic == "exact" ? model::Arithmetic::kExact : model::Arithmetic::kOfficial;
   if (opened.checkpoint->config().drafter == checkpoint::DrafterKind::kDspark) {

@@ -19,11 +19,13 @@ kvcache::LayerLayout LayoutOf(const checkpoint::ModelConfig& c, const LayerPlan&
   return layout;
 }
 
-std::uint64_t VectorBytes(const Weights& weights) {
-  std::uint64_t floats = 0;
+/// Bytes of the widened vectors and of the structures that say where every matrix lies.
+std::uint64_t OwnedBytes(const Weights& weights) {
+  std::uint64_t floats = 0, structures = sizeof(Transformer);
   const auto add = [&](const Vector& v) { floats += v.size(); };
   const auto site = [&](const Site& s) { add(s.scale), add(s.base); };
   const auto layer = [&](const Layer& l) {
+    structures += sizeof(Layer) + l.experts.size() * sizeof(backend::ExpertWeights);
     site(l.before_attention), site(l.before_experts), add(l.attention_norm), add(l.expert_norm);
     add(l.attention.query_norm), add(l.attention.kv_norm), add(l.attention.sink), add(l.router.bias);
     for (const CompressorWeights* c : {&l.attention.compressor, &l.attention.indexer.compressor}) add(c->position_bias), add(c->norm);
@@ -31,7 +33,7 @@ std::uint64_t VectorBytes(const Weights& weights) {
   for (const Layer& l : weights.layers) layer(l);
   for (const MtpModule& m : weights.mtp) layer(m.block), add(m.token_norm), add(m.stream_norm), site(m.head.site), add(m.head.norm);
   site(weights.head.site), add(weights.head.norm);
-  return 4 * floats;
+  return 4 * floats + structures;
 }
 
 }  // namespace
@@ -64,7 +66,7 @@ Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
   tensor::Arena counting;
   a_.Take(counting, config_, arithmetic_, limits_);
   memory_plan_ = {.mapped_weights = checkpoint.TotalBytes(),
-                  .owned_weights = VectorBytes(weights_),
+                  .owned_weights = OwnedBytes(weights_),
                   .activations = counting.used_bytes(),
                   .thread_scratch = scratch.BytesPerThread() * static_cast<std::uint64_t>(device_->workers().threads()),
                   .per_sequence = cache_layout_.Bytes(limits_.context)};

@@ -173,6 +173,7 @@ void LoadLayer(Finder& find, const ModelConfig& c, const std::string& prefix, co
   } else {
     layer.router.bias = find.FindVector(prefix + "ffn.gate.bias", {c.experts});
   }
+  layer.experts.reserve(static_cast<std::size_t>(c.experts + 1));
   for (std::int64_t e = 0; e < c.experts; ++e) layer.experts.push_back(LoadExpert(find, c, prefix + "ffn.experts." + std::to_string(e) + "."));
   layer.experts.push_back(LoadExpert(find, c, prefix + "ffn.shared_experts."));
 }
