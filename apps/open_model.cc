@@ -88,9 +88,16 @@ Result<OpenModel> OpenCheckpoint(const ModelFlags& flags) {
 
 Status LoadTransformer(OpenModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences) {
   TRY_ASSIGN(opened.transformer, model::Transformer::Load(*opened.checkpoint, *opened.device, opened.arithmetic, limits));
+  const model::MemoryPlan& plan = opened.transformer->memory_plan();
   if (flags.verbose) {
     std::fprintf(stderr, "Memory, taken before the first token (%s, %d threads):\n%s", std::string(hardware::IsaName(opened.device->isa())).c_str(),
-                 opened.device->workers().threads(), opened.transformer->memory_plan().Text(sequences, limits.context).c_str());
+                 opened.device->workers().threads(), plan.Text(sequences, limits.context).c_str());
+  } else {
+    char line[160];
+    std::snprintf(line, sizeof line, "memory: %.1f MiB of weights mapped, %.1f MiB beyond them for %lld tokens (--verbose lists it)",
+                  static_cast<double>(plan.mapped_weights) / 1048576.0, static_cast<double>(plan.BeyondWeights(sequences)) / 1048576.0,
+                  static_cast<long long>(limits.context));
+    diagnostics::Note(line);
   }
   return {};
 }

@@ -42,7 +42,8 @@ struct OpenModel {
 /// more bytes than the machine's memory is not verified, which is said; so is a drafter that will not be used.
 Result<OpenModel> OpenCheckpoint(const ModelFlags& flags);
 
-/// Second half: takes the memory for `limits` and, with --verbose, prints the plan for `sequences` sequences to standard error.
+/// Second half: takes the memory for `limits` and prints the plan for `sequences` sequences to standard error, in one line or (--verbose)
+/// item by item.
 Status LoadTransformer(OpenModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences = 1);
 
 /// Rows a step that make a good prefill without large buffers.

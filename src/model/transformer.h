@@ -50,6 +50,7 @@ class Transformer {
   const kvcache::Layout& cache_layout() const noexcept { return cache_layout_; }
   const Limits& limits() const noexcept { return limits_; }
   const MemoryPlan& memory_plan() const noexcept { return memory_plan_; }
+  std::uint64_t ActivationBytes() const noexcept { return memory_.size(); }
   bool has_mtp() const noexcept { return !weights_.mtp.empty(); }
 
  private:

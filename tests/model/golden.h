@@ -46,6 +46,7 @@ class Runner {
   Outcome Feed(const std::vector<std::int32_t>& tokens, const Feeding& feeding);
 
   model::Transformer& model() { return *model_; }
+  backend::Device& device() { return *device_; }
 
  private:
   checkpoint::Checkpoint checkpoint_;

@@ -79,7 +79,10 @@ void IndexScore(const IndexScoreArgs& args) noexcept {
 void TopK(const TopKArgs& args) noexcept {
   const std::int64_t kept = std::min(args.k, args.count);
   for (std::int64_t s = 0; s < args.count; ++s) args.scratch[s] = static_cast<std::int32_t>(s);
-  std::stable_sort(args.scratch, args.scratch + args.count, [&](std::int32_t a, std::int32_t b) { return Rank(args.score[a]) > Rank(args.score[b]); });
+  std::sort(args.scratch, args.scratch + args.count, [&](std::int32_t a, std::int32_t b) {
+    const float left = Rank(args.score[a]), right = Rank(args.score[b]);
+    return left != right ? left > right : a < b;
+  });
   std::copy(args.scratch, args.scratch + kept, args.chosen);
   std::sort(args.chosen, args.chosen + kept);
 }
