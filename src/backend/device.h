@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "diagnostics/result.h"
 #include "hardware/cpu.h"
@@ -11,6 +12,9 @@
 namespace baleen::backend {
 
 struct Ops;
+
+/// Memory of a device; a CPU's is the machine's own.
+using Buffer = hardware::Region;
 
 /// What the operations may need while they run, beyond their operands; settled before the first step.
 struct ScratchSizes {
@@ -34,6 +38,9 @@ class Device {
   hardware::Workers& workers() noexcept { return *workers_; }
   hardware::Isa isa() const noexcept { return isa_; }
 
+  /// Zeroed memory that operations of this device may touch; `purpose` stands in the error. Errors: the machine cannot give that much.
+  Result<Buffer> Allocate(std::uint64_t bytes, std::string_view purpose) { return Buffer::Allocate(bytes, purpose); }
+
   /// Takes the threads' scratch; at least `sizes` per thread from then on.
   Status Reserve(const ScratchSizes& sizes);
   std::uint64_t ReservedBytes() const noexcept { return scratch_.size(); }
@@ -48,7 +55,7 @@ class Device {
   std::unique_ptr<hardware::Workers> workers_;
   hardware::Isa isa_;
   ScratchSizes sizes_;
-  hardware::Region scratch_;
+  Buffer scratch_;
 };
 
 }  // namespace baleen::backend

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "checkpoint/model_config.h"
-#include "hardware/memory.h"
 #include "model/layer_plan.h"
 #include "model/step.h"
 #include "tensor/arena.h"

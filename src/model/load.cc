@@ -71,7 +71,7 @@ Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
                   .thread_scratch = scratch.BytesPerThread() * static_cast<std::uint64_t>(device_->workers().threads()),
                   .per_sequence = cache_layout_.Bytes(limits_.context)};
   TRY(device_->Reserve(scratch));
-  TRY_ASSIGN(memory_, hardware::Region::Allocate(counting.used_bytes(), "the activations of " + std::to_string(limits_.rows) + " rows a step"));
+  TRY_ASSIGN(memory_, device_->Allocate(counting.used_bytes(), "the activations of " + std::to_string(limits_.rows) + " rows a step"));
   tensor::Arena arena(memory_.data());
   a_.Take(arena, config_, arithmetic_, limits_);
   return {};

@@ -86,7 +86,7 @@ class Transformer {
   kvcache::Layout cache_layout_;
   std::vector<float> plain_frequencies_, compressed_frequencies_;
   MemoryPlan memory_plan_;
-  hardware::Region memory_;
+  backend::Buffer memory_;
   Activations a_;
 };
 
