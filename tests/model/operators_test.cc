@@ -24,11 +24,11 @@ using kernels::Matrix;
 using kernels::Rounding;
 using tensor::DType;
 
-/// One file of tests/golden/operators.
+/// One file of tests/golden/checkpoints/operators.
 class Operator {
  public:
   explicit Operator(const std::string& name)
-      : name_(name), map_(*hardware::Mapping::Open(std::filesystem::path(BALEEN_SOURCE_DIR) / "tests/golden/operators" / (name + ".safetensors"))) {
+      : name_(name), map_(*hardware::Mapping::Open(std::filesystem::path(BALEEN_SOURCE_DIR) / "tests/golden/checkpoints/operators" / (name + ".safetensors"))) {
     const checkpoint::SafetensorsHeader header = *checkpoint::ParseSafetensors(map_.bytes());
     for (const checkpoint::StoredTensor& t : header.tensors) tensors_[t.name] = t;
   }
