@@ -12,8 +12,9 @@ namespace baleen::kernels {
 ///   y         [rows, row_end - row_begin], y_stride apart
 ///
 /// Order     per output: blocks of ScaleColumns(format) columns; each block's products summed in fp32 (reference: exactly, rounded
-///           once), times (x scale · weight scale), added to one fp32 accumulator in ascending blocks. A row's bits never depend on
-///           the other rows or on row_begin/row_end.
+///           once), times (x scale · weight scale), added to one fp32 accumulator in ascending blocks. Vector forms keep lanes along k
+///           and may fold kFp4's scales, powers of two, into the weights (docs/numerics.md). A row's bits never depend on the other
+///           rows or on row_begin/row_end.
 /// Errors    none; shapes were settled when the plan was built.
 /// Source    §9.1, §9.2.
 struct LinearArgs {
