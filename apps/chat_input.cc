@@ -3,11 +3,13 @@
 #include <histedit.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "apps/interrupt.h"
 #include "text/utf8.h"
@@ -90,17 +92,18 @@ InputLine TerminalInput::Read() {
 }
 
 Result<InputLine> PipeInput::Read() {
-  std::size_t searched = 0;
+  std::size_t searched = start_;
   while (true) {
     std::size_t end = waiting_.find('\n', searched);
-    if (end == std::string::npos && ended_ && !waiting_.empty()) end = waiting_.size();
+    if (end == std::string::npos && ended_ && start_ < waiting_.size()) end = waiting_.size();
     if (end != std::string::npos) {
-      InputLine line{.kind = InputLine::Kind::kText, .text = waiting_.substr(0, end)};
-      waiting_.erase(0, end + 1);
+      InputLine line{.kind = InputLine::Kind::kText, .text = waiting_.substr(start_, end - start_)};
+      start_ = std::min(end + 1, waiting_.size());
       if (line.text.ends_with('\r')) line.text.pop_back();
       return line;
     }
     if (ended_) return InputLine{.kind = InputLine::Kind::kEnd};
+    waiting_.erase(0, std::exchange(start_, 0));
     searched = waiting_.size();
     if (searched > kMostLineBytes) {
       return diagnostics::InvalidInput("standard input: expected lines of at most " + std::to_string(kMostLineBytes) +

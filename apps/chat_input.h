@@ -42,6 +42,7 @@ class PipeInput {
 
  private:
   std::string waiting_;
+  std::size_t start_ = 0;  // of the next line in waiting_
   bool ended_ = false;
 };
 

@@ -1,14 +1,60 @@
 // The `baleen` program: one subcommand per thing a person does with a model.
 
+#include <fcntl.h>
+
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "apps/commands.h"
 
+namespace {
+
+/// A descriptor that the caller closed would be given to the next file opened, and messages would be written into that file. Opened the wrong
+/// way round, it still fails as a closed one does.
+void HoldStandardDescriptors() {
+  for (int descriptor = 0; descriptor < 3; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) < 0) open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
+  }
+}
+
+/// What is wrong with the command line. An argument that nobody knows comes first: it may be why something else is missing.
+std::string Fault(const CLI::App& app, const CLI::ParseError& error) {
+  constexpr std::size_t kMostBytes = 1000;  // arguments may be of any length and hold any bytes
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  std::string fault = baleen::diagnostics::Quoted(error.what(), kMostBytes);
+  if (!unknown.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) {
+    fault = "expected no argument '" + baleen::diagnostics::Quoted(unknown.front(), kMostBytes) + "'; " + fault;
+  }
+  if (!app.get_subcommands().empty()) return fault;
+  std::string commands;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) commands += (commands.empty() ? "" : ", ") + command->get_name();
+  return fault + "; the commands are " + commands;
+}
+
+/// The help or the version that was asked for, or what is wrong with the command line: 0, 1, or 5 where the help cannot be written.
+int Explain(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream output, unused;
+  int exit_code = 1;
+  if (app.exit(error, output, unused) == 0) {
+    exit_code = 0;
+    baleen::apps::Run(exit_code, [&] { return baleen::apps::WriteStandardOutput(output.str()); });
+  } else {
+    std::fprintf(stderr, "baleen: error: command line: %s\nRun baleen --help, or baleen COMMAND --help, for what is expected.\n", Fault(app, error).c_str());
+  }
+  return exit_code;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  HoldStandardDescriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of a write, not the end by a signal
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file beyond the limit of sizes
   CLI::App app("Baleen: runs DeepSeek-V4 checkpoints as they are.", "baleen");
   app.require_subcommand(1);
   app.set_version_flag("--version", BALEEN_VERSION);
@@ -27,7 +73,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
+    return Explain(app, error);
   } catch (const std::bad_alloc&) {
     std::fputs("baleen: error: the system refuses more memory; ask for a shorter context or a smaller input\n", stderr);
     return 5;

@@ -32,6 +32,17 @@ CLI::Validator WholeNumber(Number least) {
   return CLI::Validator(fault, "");
 }
 
+CLI::Validator RealNumber() {
+  const auto fault = [](const std::string& text) {
+    double value = 0;
+    const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
+    const auto [end, code] = std::from_chars(begin, text.data() + text.size(), value);
+    if (code == std::errc() && end == text.data() + text.size()) return std::string();
+    return "expected a number, found '" + diagnostics::Quoted(text) + "'";
+  };
+  return CLI::Validator(fault, "");
+}
+
 Status ReadNumber(const JsonValue& config, const char* key, const std::optional<double>& flag, double& number) {
   const JsonValue* value = config.Find(key);
   if (flag || value == nullptr || value->IsNull()) return {};
@@ -94,8 +105,9 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
       ->capture_default_str();
   command.add_option("--system", flags.system, "A system message in front of the conversation");
   command.add_option("--encoding", flags.encoding, "april (preview releases) or 0731 (since)")->check(CLI::IsMember({"april", "0731"}))->capture_default_str();
-  command.add_option("--temperature", flags.temperature, "0 = always the likeliest token (default: generation_config.json, else 1)");
-  command.add_option("--top-p", flags.top_p, "Keep the likeliest tokens up to this probability, (0, 1] (default: generation_config.json, else 1)");
+  command.add_option("--temperature", flags.temperature, "0 = always the likeliest token (default: generation_config.json, else 1)")->check(RealNumber());
+  command.add_option("--top-p", flags.top_p, "Keep the likeliest tokens up to this probability, (0, 1] (default: generation_config.json, else 1)")
+      ->check(RealNumber());
   command.add_option("--seed", flags.seed, "Same seed, same answer (default: drawn)")->check(WholeNumber<std::uint64_t>(0));
   command.add_option("--max-tokens", flags.max_tokens, "At most so many new tokens, thinking included")
       ->check(WholeNumber<std::int64_t>(1))

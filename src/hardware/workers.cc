@@ -1,5 +1,7 @@
 #include "hardware/workers.h"
 
+#include <exception>
+
 #include "diagnostics/check.h"
 
 namespace baleen::hardware {
@@ -25,7 +27,12 @@ void WaitWhile(const std::atomic<T>& value, T old) noexcept {
 }  // namespace
 
 Workers::Workers(int threads) {
-  for (int thread = 1; thread < threads; ++thread) team_.emplace_back([this, thread] { Serve(thread); });
+  team_.reserve(static_cast<std::size_t>(threads));
+  try {
+    for (int thread = 1; thread < threads; ++thread) team_.emplace_back([this, thread] { Serve(thread); });
+  } catch (const std::exception&) {
+    // The system gives no more threads or no memory for one: the work is done by those that are there, with the same result.
+  }
 }
 
 Workers::~Workers() {

@@ -12,7 +12,7 @@ namespace baleen::hardware {
 /// waits for a thread that the system has not woken yet. At most kMostParts parts a job.
 class Workers {
  public:
-  /// threads >= 1, the caller included.
+  /// threads >= 1, the caller included. Where the system refuses some of them the team is smaller; threads() says how large it is.
   explicit Workers(int threads);
   ~Workers();
   Workers(const Workers&) = delete;

@@ -120,6 +120,17 @@ Status ReadNormalizer(const JsonValue& document) {
   return NotSupported("normalizer", "null or an empty Sequence", *normalizer);
 }
 
+// Both would change the ids of a text. Padding to the longest of a batch does not change a single one.
+Status ReadLengthRules(const JsonValue& document) {
+  if (!IsOff(document, "truncation")) return NotSupported("truncation", "null", *document.Find("truncation"));
+  if (IsOff(document, "padding")) return {};
+  const JsonValue& padding = *document.Find("padding");
+  const JsonValue* strategy = padding.Find("strategy");
+  const bool longest = strategy != nullptr && strategy->AsString() != nullptr && *strategy->AsString() == "BatchLongest" && IsOff(padding, "pad_to_multiple_of");
+  if (!longest) return NotSupported("padding", "null, or the strategy BatchLongest", padding);
+  return {};
+}
+
 Status ReadSplit(const JsonValue& stage, const std::string& where, TokenizerFile& file) {
   const JsonValue* behavior = stage.Find("behavior");
   if (behavior == nullptr || behavior->AsString() == nullptr || *behavior->AsString() != "Isolated" || !IsOff(stage, "invert")) {
@@ -179,6 +190,7 @@ Result<TokenizerFile> ReadTokenizerFile(std::string_view json) {
   if (!document) return InvalidInput("tokenizer.json: " + document.error().message + "; the file is damaged or cut short: fetch it again");
   if (document->AsObject() == nullptr) return Wrong("the file", "an object", &*document);
   TokenizerFile file;
+  TRY(ReadLengthRules(*document));
   TRY(ReadNormalizer(*document));
   TRY(ReadPreTokenizer(*document, file));
   if (const JsonValue* decoder = document->Find("decoder"); decoder != nullptr && !decoder->IsNull() && !HasType(*decoder, "ByteLevel")) {
