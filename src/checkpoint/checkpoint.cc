@@ -224,8 +224,9 @@ Result<ModelConfig> ReadModelConfig(const fs::path& dir) {
   if (!fs::exists(dir, code)) return NotFound(Quoted(dir.string(), 300) + ": expected a checkpoint folder, found nothing of that name");
   if (!fs::is_directory(dir, code)) return InvalidInput(Quoted(dir.string(), 300) + ": expected a checkpoint folder, found a file");
   fs::path path = dir / "config.json";
-  if (!fs::exists(path, code)) path = dir / "inference" / "config.json";
-  if (!fs::exists(path, code)) return NotFound(Quoted(dir.string(), 300) + ": expected config.json or inference/config.json, found neither");
+  // A link to nothing counts as there, so that the error names it.
+  if (!fs::exists(fs::symlink_status(path, code))) path = dir / "inference" / "config.json";
+  if (!fs::exists(fs::symlink_status(path, code))) return NotFound(Quoted(dir.string(), 300) + ": expected config.json or inference/config.json, found neither");
   TRY_ASSIGN(const std::string text, hardware::ReadFile(path, kConfigLimitBytes));
   auto config = ParseModelConfig(text);
   if (config) return config;
@@ -243,13 +244,15 @@ Result<Checkpoint> Checkpoint::Open(const fs::path& dir) {
   TRY(matcher.Locate());
   if (state->config.drafter != DrafterKind::kNone && !matcher.HasDrafter()) {
     // Converters to Hugging Face names drop mtp.*; the backbone is complete without it.
+    state->odd.push_back("(config.json announces " + std::to_string(state->config.drafter_modules) + " drafter modules, the files hold no mtp.* tensors)");
     state->config.drafter = DrafterKind::kNone;
     state->config.drafter_modules = 0;
     state->config.drafter_compress_ratios.clear();
   }
   TRY(matcher.Match(dir));
   state->views = matcher.TakeViews();
-  state->odd = matcher.Unclaimed();
+  const std::vector<std::string> unclaimed = matcher.Unclaimed();
+  state->odd.insert(state->odd.end(), unclaimed.begin(), unclaimed.end());
   state->odd.insert(state->odd.end(), state->files.odd.begin(), state->files.odd.end());
   return Checkpoint(std::move(state));
 }

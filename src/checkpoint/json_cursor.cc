@@ -68,7 +68,7 @@ Status JsonCursor::Expect(char wanted) {
 
 diagnostics::Error JsonCursor::Fault(std::string_view expected) const {
   const std::string found = at_ >= text_.size() ? "the end of the text" : "'" + diagnostics::Quoted(text_.substr(at_, 12)) + "'";
-  return diagnostics::InvalidInput("not valid JSON: expected " + std::string(expected) + " at byte " + std::to_string(at_) + ", found " + found);
+  return diagnostics::InvalidInput("unexpected JSON: expected " + std::string(expected) + " at byte " + std::to_string(at_) + ", found " + found);
 }
 
 Result<std::string> JsonCursor::String() {

@@ -19,7 +19,7 @@ using nlohmann::json;
 // Bounds far above every known model; they keep all later size arithmetic inside 63 bits.
 constexpr std::int64_t kMaxWidth = 1 << 20, kMaxLayers = 1024, kMaxExperts = 1 << 16, kMaxVocabulary = 1 << 24, kMaxHeads = 1 << 14;
 constexpr std::int64_t kMaxStreams = 16, kMaxRatio = 1 << 16, kMaxPositions = 1 << 27, kMaxDrafterModules = 16;
-constexpr double kMaxParameters = 1e16;
+constexpr double kMaxParameters = 1e16, kLeastEps = 1e-30;  // below that an fp32 sum with it could be zero
 constexpr std::int64_t kDefaultPositions = 1048576, kDsparkStages = 3;
 
 void ReadSizes(ConfigReader& in, ModelConfig& out) {
@@ -35,8 +35,8 @@ void ReadSizes(ConfigReader& in, ModelConfig& out) {
   out.max_positions = in.IntegerOr(in.Name("max_position_embeddings", "max_seq_len"), kDefaultPositions, 1, kMaxPositions);
   out.streams = in.Integer("hc_mult", 1, kMaxStreams);
   out.sinkhorn_iterations = in.Integer("hc_sinkhorn_iters", 1, 1000);
-  out.hc_eps = in.NumberOr("hc_eps", 1e-6, 0, 1);
-  out.norm_eps = in.NumberOr(in.Name("rms_norm_eps", "norm_eps"), 1e-6, 0, 1);
+  out.hc_eps = in.NumberOr("hc_eps", 1e-6, kLeastEps, 1);
+  out.norm_eps = in.NumberOr(in.Name("rms_norm_eps", "norm_eps"), 1e-6, kLeastEps, 1);
   if (in.ok() && out.heads % out.output_groups != 0) {
     in.Fail(InvalidInput("o_groups: expected a divisor of the " + std::to_string(out.heads) + " attention heads, found " + std::to_string(out.output_groups)));
   }
@@ -51,6 +51,11 @@ void ReadExperts(ConfigReader& in, ModelConfig& out) {
   in.OnlyInteger("n_shared_experts", 1);
   const double parameters = 3.0 * static_cast<double>(out.layers * out.experts) * static_cast<double>(out.hidden_size * out.expert_intermediate);
   if (parameters > kMaxParameters) in.Fail(InvalidInput("expected at most 1e16 expert parameters together, found more; check layers, experts and widths"));
+  const double query = static_cast<double>(out.heads * out.head_dim) * static_cast<double>(out.q_lora + out.output_lora);
+  const double output = static_cast<double>(out.output_groups * out.output_lora) * static_cast<double>(out.hidden_size);
+  if (static_cast<double>(out.layers) * (query + output) > kMaxParameters) {
+    in.Fail(InvalidInput("expected at most 1e16 attention parameters together, found more; check layers, heads and widths"));
+  }
   const std::string_view hash_key = in.Name("num_hash_layers", "n_hash_layers");
   if (!in.Has(hash_key) && in.Has("mlp_layer_types")) {
     const std::vector<std::string> kinds = in.Strings("mlp_layer_types", static_cast<std::size_t>(out.layers));
@@ -254,6 +259,25 @@ std::int64_t ReadTokenId(ConfigReader& in, std::string_view key, std::int64_t ab
   return ids.empty() ? absent : ids.front();
 }
 
+/// The type a loader would widen to; weights are read as they are stored, so any floating type will do.
+void CheckTorchDtype(ConfigReader& in, std::string_view key) {
+  const json* value = in.Find(key);
+  if (value == nullptr) return;
+  std::string_view name = value->is_string() ? std::string_view(value->get_ref<const std::string&>()) : "";
+  if (name.starts_with("torch.")) name.remove_prefix(6);
+  for (const std::string_view known : {"bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "auto"}) {
+    if (name == known) return;
+  }
+  in.Wrong(key, "a floating type such as 'bfloat16' or 'float32'");
+}
+
+void CheckArchitectures(ConfigReader& in) {
+  if (!in.Has("architectures")) return;
+  const std::vector<std::string> names = in.Strings("architectures", 16);
+  const bool ours = names.empty() || std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.starts_with("DeepseekV4"); });
+  if (in.ok() && !ours) in.Fail(diagnostics::Unsupported("architectures: only 'DeepseekV4ForCausalLM' is supported, found '" + Quoted(names.front()) + "'"));
+}
+
 /// What a file may say about choices that this program has only one answer to.
 void RefuseOtherChoices(ConfigReader& in) {
   in.OnlyText(in.Name("scoring_func", "score_func"), "sqrtsoftplus");
@@ -263,6 +287,9 @@ void RefuseOtherChoices(ConfigReader& in) {
   in.OnlyBool("tie_word_embeddings", false);
   in.OnlyBool("attention_bias", false);
   in.OnlyInteger("num_key_value_heads", 1);
+  if (!in.hub_keys()) return;
+  CheckTorchDtype(in, "torch_dtype");
+  CheckArchitectures(in);
 }
 
 Status CheckModelType(const json& object, bool hub_keys) {

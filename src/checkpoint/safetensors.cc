@@ -34,7 +34,7 @@ Result<std::vector<std::int64_t>> ParseShape(JsonCursor& json) {
 }
 
 /// The object of one tensor; byte ranges are still relative to the end of the header.
-Result<StoredTensor> ParseTensor(JsonCursor& json, std::string name) {
+Result<StoredTensor> ParseEntry(JsonCursor& json, std::string name) {
   StoredTensor out;
   out.name = std::move(name);
   bool has_dtype = false, has_shape = false, has_range = false;
@@ -67,6 +67,13 @@ Result<StoredTensor> ParseTensor(JsonCursor& json, std::string name) {
   return out;
 }
 
+/// ParseEntry, whose faults of JSON know a place but no name.
+Result<StoredTensor> ParseTensor(JsonCursor& json, const std::string& name) {
+  auto entry = ParseEntry(json, name);
+  if (entry || entry.error().message.starts_with("tensor '")) return entry;
+  return TensorFault(name, entry.error().message);
+}
+
 Status ParseMetadata(JsonCursor& json, std::map<std::string, std::string>& metadata) {
   TRY(json.Expect('{'));
   if (json.Take('}')) return {};
@@ -74,7 +81,7 @@ Status ParseMetadata(JsonCursor& json, std::map<std::string, std::string>& metad
     TRY_ASSIGN(std::string key, json.String());
     TRY(json.Expect(':'));
     TRY_ASSIGN(std::string value, json.String());
-    if (!metadata.emplace(key, std::move(value)).second) return InvalidInput("__metadata__: the key '" + Quoted(key) + "' appears twice");
+    if (!metadata.emplace(key, std::move(value)).second) return InvalidInput("the key '" + Quoted(key) + "' appears twice");
   } while (json.Take(','));
   return json.Expect('}');
 }
@@ -92,9 +99,13 @@ Result<SafetensorsHeader> ParseHeaderText(std::string_view text) {
       if (name == "__metadata__") {
         if (has_metadata) return InvalidInput("the header holds __metadata__ twice");
         has_metadata = true;
-        TRY(ParseMetadata(json, header.metadata));
+        Status status = ParseMetadata(json, header.metadata);
+        if (!status) {
+          status.error().message = "__metadata__ (an object of strings): " + status.error().message;
+          return status.error();
+        }
       } else {
-        TRY_ASSIGN(StoredTensor stored, ParseTensor(json, std::move(name)));
+        TRY_ASSIGN(StoredTensor stored, ParseTensor(json, name));
         header.tensors.push_back(std::move(stored));
       }
     } while (json.Take(','));
@@ -173,7 +184,8 @@ Result<SafetensorsHeader> ParseSafetensors(std::span<const std::byte> file) {
   std::memcpy(&length, file.data(), 8);
   if (length > kHeaderLimitBytes) {
     return InvalidInput("expected a header of at most " + std::to_string(kHeaderLimitBytes) + " bytes, found a length of " + std::to_string(length) +
-                        "; is this a safetensors file?");
+                        " (the file begins with '" + Quoted({reinterpret_cast<const char*>(file.data()), std::min<std::size_t>(file.size(), 20)}) +
+                        "'); is this a safetensors file?");
   }
   if (length > file.size() - 8) {
     return InvalidInput("the header has " + std::to_string(length) + " bytes, the file only " + std::to_string(file.size()) + "; the file is truncated");

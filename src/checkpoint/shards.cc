@@ -197,8 +197,9 @@ Result<Shard> OpenShard(const fs::path& path) {
 Result<ShardSet> OpenShards(const fs::path& dir) {
   std::error_code code;
   const fs::path single = dir / kSingleName, index_path = dir / kIndexName;
-  const bool has_single = fs::exists(single, code);
-  if (fs::exists(index_path, code)) {
+  // A link to nothing counts as there, so that the error names it.
+  const bool has_single = fs::exists(fs::symlink_status(single, code));
+  if (fs::exists(fs::symlink_status(index_path, code))) {
     TRY_ASSIGN(const std::string text, hardware::ReadFile(index_path, kHeaderLimitBytes));
     auto index = ParseShardIndex(text);
     if (!index) return At(index_path, index.error());

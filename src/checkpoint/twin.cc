@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "checkpoint/random_weights.h"
+#include "checkpoint/shards.h"
 #include "checkpoint/tensor_list.h"
 #include "checkpoint/writer.h"
 #include "diagnostics/progress.h"
@@ -113,7 +115,12 @@ void FillStretch(const PlannedShard& shard, std::uint64_t first, std::span<std::
     }
   };
   std::vector<std::thread> team;
-  for (unsigned i = 1; i < threads; ++i) team.emplace_back(work);
+  team.reserve(threads);
+  try {
+    for (unsigned i = 1; i < threads; ++i) team.emplace_back(work);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that are there do the work.
+  }
   work();
   for (std::thread& member : team) member.join();
 }
@@ -138,26 +145,57 @@ Status WriteText(const fs::path& path, const std::string& text) {
   return file.Commit();
 }
 
+/// What a killed run leaves of a file it was writing: NAME.partial-PID.
+bool IsPartial(const std::string& name) {
+  const std::size_t at = name.rfind(".partial-");
+  const bool ours = name.starts_with("model") || name.starts_with("config.json") || name.starts_with("tokenizer");
+  return ours && at != std::string::npos && name.find_first_not_of("0123456789", at + 9) == std::string::npos;
+}
+
+void RemovePartials(const fs::path& dir) {
+  std::error_code code, ignored;
+  for (fs::directory_iterator it(dir, code), end; !code && it != end; it.increment(code)) {
+    if (IsPartial(it->path().filename().string())) fs::remove(it->path(), ignored);
+  }
+}
+
+/// The name of something in the folder that no run of ours leaves before it has written config.json.
+std::string Foreign(const fs::path& dir) {
+  std::error_code code;
+  for (fs::directory_iterator it(dir, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    if (name != "inference" && name != "lost+found" && !IsPartial(name)) return name;
+  }
+  return "";
+}
+
 /// A folder that holds something else than an earlier run of the same twin is not written into.
 Status ClaimFolder(const fs::path& dir, const std::string& config_text) {
   std::error_code code;
+  const std::string expected = Quoted(dir.string(), 300) + ": expected an empty folder or an unfinished twin of the same configuration, found ";
+  if (fs::exists(dir, code) && !fs::is_directory(dir, code)) return InvalidInput(expected + "a file; choose another --out");
+  if (fs::exists(dir / "config.json", code)) {
+    const auto present = hardware::ReadFile(dir / "config.json", 4u << 20);
+    if (!present || *present != config_text) return InvalidInput(expected + "another model; choose another --out");
+  } else if (const std::string name = Foreign(dir); !name.empty()) {
+    return InvalidInput(expected + "'" + Quoted(name) + "'; choose another --out");
+  }
   fs::create_directories(dir / "inference", code);
   if (code) return diagnostics::ResourceError(Quoted(dir.string(), 300) + ": cannot create the folder: " + code.message());
-  bool tensors = false;
-  for (fs::directory_iterator it(dir, code), end; !code && it != end; it.increment(code)) {
-    const std::string name = it->path().filename().string();
-    tensors = tensors || name.ends_with(".safetensors");
-    std::error_code ignored;
-    if (name.starts_with("model") && name.find(".safetensors.partial-") != std::string::npos) fs::remove(it->path(), ignored);
-  }
-  const bool has_config = fs::exists(dir / "config.json", code);
-  if (!has_config && !tensors) return {};
-  if (has_config) {
-    const auto present = hardware::ReadFile(dir / "config.json", 4u << 20);
-    if (present && *present == config_text) return {};
-  }
-  return InvalidInput(Quoted(dir.string(), 300) + ": expected an empty folder or an unfinished twin of the same configuration, found another model; "
-                      "choose another --out");
+  RemovePartials(dir);
+  RemovePartials(dir / "inference");
+  return {};
+}
+
+/// A whole file of other contents (another seed, or real weights) is not replaced; a damaged one of ours is.
+Status RefuseToReplace(const fs::path& path, const PlannedShard& shard, std::uint64_t seed) {
+  const auto present = OpenShard(path);
+  if (!present) return {};
+  const auto& metadata = present->header.metadata;
+  const auto it = metadata.find("twin_seed");
+  if (it != metadata.end() && it->second == std::to_string(seed) && shard.stored.size() == present->header.tensors.size()) return {};
+  return InvalidInput(Quoted(path.string(), 300) + ": expected a shard of the twin with seed " + std::to_string(seed) + ", found " +
+                      (it == metadata.end() ? "weights that are no twin" : "one with seed " + Quoted(it->second)) + "; choose another --out or remove it");
 }
 
 Status CheckDisk(const fs::path& dir, std::uint64_t needed) {
@@ -222,6 +260,7 @@ Status WriteTwin(const ModelConfig& config, const fs::path& dir, const TwinOptio
     TRY_ASSIGN(shard.header, LayOut(shard.stored, {{"format", "pt"}, {"twin_seed", std::to_string(options.seed)}}));
     index.emplace_back(shard.file, shard.stored);
     if (IsComplete(dir / shard.file, shard)) continue;
+    TRY(RefuseToReplace(dir / shard.file, shard, options.seed));
     missing.push_back(&shard);
     missing_bytes += shard.Bytes();
   }
