@@ -82,11 +82,23 @@ AtomicFile::AtomicFile(std::filesystem::path target, std::filesystem::path parti
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : target_(std::move(other.target_)), partial_(std::move(other.partial_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
+/// A device such as /dev/null or /dev/full is written as it is: a file put in its place would take it away from everyone.
+Result<AtomicFile> AtomicFile::OpenDevice(const std::filesystem::path& path) {
+  std::error_code code;
+  if (!std::filesystem::is_character_file(path, code)) {
+    return InvalidInput("'" + Quoted(path.string(), 300) + "': expected the name of a file to write, found a pipe, socket or disk");
+  }
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  if (descriptor < 0) return SystemError(path, "open", errno);
+  return AtomicFile(path, {}, descriptor);
+}
+
 Result<AtomicFile> AtomicFile::Create(const std::filesystem::path& path) {
   std::error_code code;
   if (path.empty() || !path.has_filename() || std::filesystem::is_directory(path, code)) {
     return InvalidInput("'" + Quoted(path.string(), 300) + "': expected the name of a file to write, found a folder");
   }
+  if (std::filesystem::exists(path, code) && !std::filesystem::is_regular_file(path, code)) return OpenDevice(path);
   const std::filesystem::path partial = path.string() + ".partial-" + std::to_string(getpid());
   const int descriptor = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) return SystemError(path, "create", errno);
@@ -96,7 +108,7 @@ Result<AtomicFile> AtomicFile::Create(const std::filesystem::path& path) {
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   close(descriptor_);
-  unlink(partial_.c_str());
+  if (!partial_.empty()) unlink(partial_.c_str());
 }
 
 Status AtomicFile::Write(std::span<const std::byte> bytes) {
@@ -112,6 +124,7 @@ Status AtomicFile::Write(std::span<const std::byte> bytes) {
 Status AtomicFile::Commit() {
   if (fsync(descriptor_) != 0 && errno != EINVAL) return SystemError(target_, "sync", errno);
   const int descriptor = std::exchange(descriptor_, -1);
+  if (partial_.empty()) return close(descriptor) == 0 ? Status() : SystemError(target_, "write", errno);
   if (close(descriptor) != 0 || rename(partial_.c_str(), target_.c_str()) != 0) {
     const int code = errno;
     unlink(partial_.c_str());

@@ -19,10 +19,10 @@ Result<std::string> ReadFile(const std::filesystem::path& path, std::uint64_t li
 Result<std::uint64_t> FreeDiskBytes(const std::filesystem::path& path);
 
 /// A file that appears under its name only when it is whole: written beside as NAME.partial-PID, synced and renamed by Commit;
-/// removed by the destructor otherwise. Not thread-safe.
+/// removed by the destructor otherwise. A character device is written directly. Not thread-safe.
 class AtomicFile {
  public:
-  /// Errors: the folder is missing or not writable, `path` is a folder.
+  /// Errors: the folder is missing or not writable, `path` is a folder, pipe, socket or disk.
   static Result<AtomicFile> Create(const std::filesystem::path& path);
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
@@ -33,8 +33,9 @@ class AtomicFile {
   Status Commit();
 
  private:
+  static Result<AtomicFile> OpenDevice(const std::filesystem::path& path);
   AtomicFile(std::filesystem::path target, std::filesystem::path partial, int descriptor);
-  std::filesystem::path target_, partial_;
+  std::filesystem::path target_, partial_;  // no partial_: a device, written directly
   int descriptor_;
 };
 
