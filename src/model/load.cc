@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -17,6 +18,13 @@ kvcache::LayerLayout LayoutOf(const checkpoint::ModelConfig& c, const LayerPlan&
     layout.index_tail = {overlap * plan.ratio, overlap * c.index_dim};
   }
   return layout;
+}
+
+/// Within a context of so many tokens a longer window or more chosen entries change nothing; their memory would be taken for nothing.
+checkpoint::ModelConfig Within(checkpoint::ModelConfig config, std::int64_t context) {
+  config.window = std::min(config.window, context);
+  config.index_top_k = std::min(config.index_top_k, std::max<std::int64_t>(1, context / 4));
+  return config;
 }
 
 /// Bytes of the widened vectors and of the structures that say where every matrix lies.
@@ -39,7 +47,7 @@ std::uint64_t OwnedBytes(const Weights& weights) {
 }  // namespace
 
 Transformer::Transformer(const checkpoint::ModelConfig& config, backend::Device& device, Arithmetic arithmetic, const Limits& limits, Weights weights)
-    : config_(config), device_(&device), arithmetic_(arithmetic),
+    : config_(Within(config, limits.context)), device_(&device), arithmetic_(arithmetic),
       rounding_(arithmetic == Arithmetic::kOfficial ? backend::Rounding::kBf16 : backend::Rounding::kNone), limits_(limits), weights_(std::move(weights)),
       plain_frequencies_(RopeFrequencies(config, false)), compressed_frequencies_(RopeFrequencies(config, true)) {
   for (const Layer& layer : weights_.layers) cache_layout_.layers.push_back(LayoutOf(config_, layer.plan, arithmetic_));
