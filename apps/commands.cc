@@ -3,13 +3,37 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
+#include "hardware/cpu.h"
+
 namespace baleen::apps {
+namespace {
+
+Status RunChecked(const std::function<Status()>& work) {
+  TRY(hardware::IsaFromEnvironment());
+  TRY(ThreadsFromEnvironment());
+  return work();
+}
+
+}  // namespace
+
+Result<int> ThreadsFromEnvironment() {
+  const char* text = std::getenv("BALEEN_THREADS");
+  if (text == nullptr || *text == 0) return 0;
+  int threads = 0;
+  const auto [end, fault] = std::from_chars(text, text + std::strlen(text), threads);
+  if (fault != std::errc() || *end != 0 || threads < 1 || threads > kMostThreads) {
+    return diagnostics::InvalidInput("BALEEN_THREADS: expected a number from 1 to " + std::to_string(kMostThreads) + ", found '" + diagnostics::Quoted(text) + "'");
+  }
+  return threads;
+}
 
 void Run(int& exit_code, const std::function<Status()>& work) {
-  const Status status = work();
+  const Status status = RunChecked(work);
   if (status) return;
   std::fprintf(stderr, "baleen: error: %s\n", status.error().message.c_str());
   exit_code = status.error().ExitCode();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 
 #include "apps/commands.h"
@@ -15,7 +16,8 @@
 namespace baleen::apps {
 namespace {
 
-constexpr std::int64_t kLogitBytesPerStep = std::int64_t{1} << 28;  // bounds the rows of one step; the chunk does not change the numbers
+// Bounds of one step's rows; the chunk does not change the numbers.
+constexpr std::int64_t kLogitBytesPerStep = std::int64_t{1} << 28, kRowsPerStep = 1024;
 
 struct LogitsFlags {
   ModelFlags model;
@@ -66,7 +68,23 @@ Status WriteLogits(const LogitsFlags& flags, const AllLogits& all, std::int64_t 
   return checkpoint::WriteSafetensors(flags.out, tensors);
 }
 
+/// Success must not cost the user the prompt or the weights.
+Status RefuseInputAsOutput(const LogitsFlags& flags) {
+  const std::filesystem::path out = flags.out;
+  std::error_code code;
+  if (!std::filesystem::exists(out, code)) return {};
+  bool input = std::filesystem::equivalent(out, flags.tokens, code);
+  if (const auto folder = ModelFolder(flags.model); folder && !input) {
+    const std::filesystem::path above = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
+    const std::string extension = out.extension().string();
+    input = std::filesystem::equivalent(above, *folder, code) && (out.filename().string().starts_with("model") || extension == ".json");
+  }
+  if (!input) return {};
+  return diagnostics::InvalidInput("--out " + diagnostics::Quoted(flags.out, 300) + ": expected a file of its own, found one that this command reads; choose another name");
+}
+
 Status RunLogits(const LogitsFlags& flags) {
+  TRY(RefuseInputAsOutput(flags));
   TRY(hardware::AtomicFile::Create(flags.out));  // an output that cannot be written is found before the work, not after it
   TRY_ASSIGN(OpenModel opened, OpenCheckpoint(flags.model));
   const std::int64_t vocab = opened.checkpoint->config().vocab_size;
@@ -77,7 +95,7 @@ Status RunLogits(const LogitsFlags& flags) {
   if (bytes > hardware::PhysicalMemoryBytes() / 2) {
     return diagnostics::ResourceError("the logits of " + std::to_string(count) + " tokens need " + std::to_string(bytes) + " bytes, more than half of this machine's memory; cut the prompt");
   }
-  const std::int64_t rows = std::min({flags.chunk, count, std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * vocab))});
+  const std::int64_t rows = std::min({flags.chunk, count, kRowsPerStep, std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * vocab))});
   TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1, .with_mtp = with_mtp}));
   AllLogits all;
   all.backbone.reserve(static_cast<std::size_t>(count * vocab));

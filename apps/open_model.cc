@@ -1,18 +1,15 @@
 #include "apps/open_model.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
+#include "apps/commands.h"
 #include "diagnostics/log.h"
 #include "hardware/cpu.h"
 
 namespace baleen::apps {
 namespace {
-
-constexpr int kMostThreads = 1024;
 
 /// models/plankton beside the sources or the installed program: below BALEEN_HOME, or below a folder above the program itself.
 Result<std::filesystem::path> BundledModel() {
@@ -31,14 +28,8 @@ Result<std::filesystem::path> BundledModel() {
 
 Result<int> Threads(int flag) {
   if (flag != 0) return flag;
-  const char* text = std::getenv("BALEEN_THREADS");
-  if (text == nullptr || *text == 0) return std::min(hardware::AvailableCores(), kMostThreads);
-  int threads = 0;
-  const auto [end, fault] = std::from_chars(text, text + std::strlen(text), threads);
-  if (fault != std::errc() || *end != 0 || threads < 1 || threads > kMostThreads) {
-    return diagnostics::InvalidInput("BALEEN_THREADS: expected a number from 1 to " + std::to_string(kMostThreads) + ", found '" + diagnostics::Quoted(text) + "'");
-  }
-  return threads;
+  TRY_ASSIGN(const int threads, ThreadsFromEnvironment());
+  return threads != 0 ? threads : std::min(hardware::AvailableCores(), kMostThreads);
 }
 
 Status Verify(const checkpoint::Checkpoint& checkpoint) {
