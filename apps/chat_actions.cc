@@ -69,7 +69,7 @@ Result<ActionResult> Load(ChatSession& session, std::string_view argument) {
   if (path == "-") return InvalidInput("/load: expected the name of a file, found -; standard input is the conversation itself");
   TRY_ASSIGN(text::Messages messages, ReadMessageFile(path));
   const std::size_t count = messages.size();
-  TRY(session.Replace(std::move(messages)));
+  if (const Status replaced = session.Replace(std::move(messages)); !replaced) return InvalidInput(diagnostics::Quoted(path, 300) + ": " + replaced.error().message);
   return ActionResult{.note = std::to_string(count) + " messages loaded from " + path};
 }
 

@@ -72,8 +72,9 @@ Result<std::vector<std::int32_t>> PromptIds(const GenerateFlags& flags, const Se
   if (flags.tokens) return ReadTokenFile(*flags.tokens, vocab_size);
   if (flags.raw) return tokenizer->Encode(*flags.prompt);
   TRY_ASSIGN(const text::Messages messages, PromptMessages(flags));
-  TRY_ASSIGN(const std::string prompt, text::RenderPrompt({.messages = messages, .encoding = settings.encoding, .thinking = settings.thinking}));
-  return tokenizer->Encode(prompt);
+  const Result<std::string> prompt = text::RenderPrompt({.messages = messages, .encoding = settings.encoding, .thinking = settings.thinking});
+  if (!prompt) return InvalidInput((flags.messages ? diagnostics::Quoted(*flags.messages, 300) : "--prompt") + ": " + prompt.error().message);
+  return tokenizer->Encode(*prompt);
 }
 
 AnswerForm FormOf(const GenerateFlags& flags, const text::Tokenizer* tokenizer, std::int32_t last_prompt_id) {

@@ -77,6 +77,9 @@ Status ReadGenerationConfig(const std::filesystem::path& folder, const SamplingF
     return InvalidInput("generation_config.json: expected an object, found " + std::string(config->Kind()) + "; correct or remove the file");
   TRY(ReadNumber(*config, "temperature", flags.temperature, settings.sampling.temperature));
   TRY(ReadNumber(*config, "top_p", flags.top_p, settings.sampling.top_p));
+  if (const auto fits = engine::Sampler::Create(settings.sampling, 1); !fits) {
+    return InvalidInput("generation_config.json: " + fits.error().message + "; correct or remove the file");
+  }
   const JsonValue* sample = config->Find("do_sample");
   const bool* chosen = sample == nullptr ? nullptr : std::get_if<bool>(&sample->value);
   if (chosen != nullptr && !*chosen && !flags.temperature) settings.sampling.temperature = 0;

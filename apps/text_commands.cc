@@ -49,7 +49,10 @@ std::string KeepOneLine(std::string_view answer) {
   std::size_t kept = 0;
   for (std::size_t at = answer.find_first_of("\xC2\xE2"); at != std::string_view::npos; at = answer.find_first_of("\xC2\xE2", at + 1)) {
     const std::string_view rest = answer.substr(at);
-    const char* escape = rest.starts_with("\xC2\x85") ? "\\u0085" : rest.starts_with("\xE2\x80\xA8") ? "\\u2028" : rest.starts_with("\xE2\x80\xA9") ? "\\u2029" : nullptr;
+    const char* escape = nullptr;
+    if (rest.starts_with("\xC2\x85")) escape = "\\u0085";
+    if (rest.starts_with("\xE2\x80\xA8")) escape = "\\u2028";
+    if (rest.starts_with("\xE2\x80\xA9")) escape = "\\u2029";
     if (escape == nullptr) continue;
     line.append(answer.substr(kept, at - kept)).append(escape);
     kept = at + (rest[0] == '\xC2' ? 2 : 3);
@@ -201,8 +204,9 @@ Status Render(const TextOptions& options) {
   Result<text::Messages> messages = text::ParseMessages(json);
   if (!messages) return InvalidInput(Quoted(options.messages_file, 300) + ": " + messages.error().message);
   request.messages = *std::move(messages);
-  TRY_ASSIGN(const std::string prompt, text::RenderPrompt(request));
-  return WriteStandardOutput(prompt);
+  const Result<std::string> prompt = text::RenderPrompt(request);
+  if (!prompt) return InvalidInput(Quoted(options.messages_file, 300) + ": " + prompt.error().message);
+  return WriteStandardOutput(*prompt);
 }
 
 Result<std::string> ParseLine(const JsonValue& line) {
