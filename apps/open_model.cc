@@ -45,6 +45,7 @@ Status Verify(const checkpoint::Checkpoint& checkpoint) {
 void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model) {
   CLI::Option* model = command.add_option("--model", flags.model, has_default_model ? "Model folder or hub id in the local cache (default: the bundled model)"
                                                                                      : "Model folder, or hub id in the local cache");
+  model->check([](const std::string& name) { return name.empty() ? std::string("expected a folder or hub id, found nothing") : std::string(); });
   if (!has_default_model) model->required();
   command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes) or exact (fp32, nothing quantised)")
       ->check(CLI::IsMember({"exact", "official"}))

@@ -52,6 +52,9 @@ Result<std::vector<std::int32_t>> ReadTokenFile(const std::string& path, std::in
   TRY_ASSIGN(const std::string text, hardware::ReadFile(path, kLimitBytes));
   IdReader reader;
   reader.vocab = vocab_size;
+  if (const std::size_t nul = text.find('\0'); nul != std::string::npos) {  // where the parser would end without a word
+    return diagnostics::InvalidInput(diagnostics::Quoted(path, 300) + ": expected a JSON array of token ids, found a NUL byte at byte " + std::to_string(nul));
+  }
   const bool parsed = nlohmann::json::sax_parse(text, &reader);
   if (!parsed || !reader.done) {
     return diagnostics::InvalidInput(diagnostics::Quoted(path, 300) + ": " + (reader.fault.empty() ? "expected a JSON array of token ids" : reader.fault));

@@ -1,6 +1,7 @@
 // baleen twin: a random-weight checkpoint in the vendor's exact format, for tests and benchmarks.
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -65,7 +66,8 @@ Status MakeTwin(const TwinFlags& flags) {
   if (!flags.tokenizer.empty()) TRY(hardware::ReadFile(fs::path(flags.tokenizer) / "tokenizer.json", std::uint64_t{256} << 20));
   checkpoint::TwinOptions options;
   options.seed = flags.seed;
-  options.threads = flags.threads != 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
+  TRY_ASSIGN(const int wished, ThreadsFromEnvironment());
+  options.threads = flags.threads != 0 ? flags.threads : wished != 0 ? static_cast<unsigned>(wished) : std::max(1u, std::thread::hardware_concurrency());
   TRY(checkpoint::WriteTwin(config, flags.out, options));
   TRY(WriteTokenizer(flags, config.vocab_size));
   diagnostics::Note(diagnostics::Quoted(flags.out, 300) + ": " + std::to_string(checkpoint::TwinBytes(config)) + " tensor bytes, " +
@@ -85,9 +87,11 @@ void AddTwinCommand(CLI::App& app, int& exit_code) {
   sub->add_option("--layers", flags->layers, "Keep only the first N layers")->check(CLI::Range(1, 1 << 20));
   sub->add_option("--experts", flags->experts, "Keep only E routed experts per layer")->check(CLI::Range(1, 1 << 20));
   sub->add_option("--seed", flags->seed, "Seed of the weights (default 0)")->check([](const std::string& text) {
-    return text.starts_with('-') ? std::string("expected a number from 0 to 2^64-1") : std::string();
+    std::uint64_t seed = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seed);
+    return fault == std::errc() && end == text.data() + text.size() ? std::string() : std::string("expected a number from 0 to 2^64-1");
   });
-  sub->add_option("--threads", flags->threads, "Threads that make weights (default: all)")->envname("BALEEN_THREADS")->check(CLI::Range(1, 4096));
+  sub->add_option("--threads", flags->threads, "Threads that make weights (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, kMostThreads));
   sub->add_option("--tokenizer", flags->tokenizer, "Folder to copy tokenizer.json and tokenizer_config.json from (default: a byte-level one is made)");
   sub->add_option("--out", flags->out, "Folder to write; an unfinished twin in it is completed")->required();
   sub->footer(

@@ -49,6 +49,9 @@ class Watch {
 
 Result<json> ParseConfigObject(std::string_view text) {
   if (text.size() > kLimitBytes) return InvalidInput("expected at most " + std::to_string(kLimitBytes) + " bytes, found " + std::to_string(text.size()));
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {  // where the parser would end without a word
+    return InvalidInput("not valid JSON: found a NUL byte at byte " + std::to_string(nul));
+  }
   Watch watch;
   json parsed;
   try {
