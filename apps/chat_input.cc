@@ -25,19 +25,25 @@ char* Prompt(EditLine*) {
   return prompt;
 }
 
-// libedit's own reader goes on after the first signal; this one gives up, so that Ctrl-C is seen at once.
+// libedit's own reader goes on after the first signal; this one gives up, so that Ctrl-C is seen at once. A byte that ends a broken character is
+// the beginning of the next one.
 int ReadCharacter(EditLine*, wchar_t* character) {
-  std::string bytes;
+  static std::string bytes;
   while (true) {
+    const text::Utf8Step step = bytes.empty() ? text::Utf8Step{.cut = true} : text::ReadUtf8(bytes);
+    if (step.valid || !step.cut) {
+      *character = static_cast<wchar_t>(step.code_point);
+      bytes.erase(0, step.bytes);
+      return 1;
+    }
     char byte = 0;
     const ssize_t got = read(STDIN_FILENO, &byte, 1);
     if (got < 0 && errno == EINTR && !InterruptWatch::Seen()) continue;
-    if (got <= 0) return static_cast<int>(got);
+    if (got <= 0) {
+      bytes.clear();
+      return static_cast<int>(got);
+    }
     bytes += byte;
-    const text::Utf8Step step = text::ReadUtf8(bytes);
-    if (!step.valid && step.cut) continue;
-    *character = static_cast<wchar_t>(step.code_point);
-    return 1;
   }
 }
 
