@@ -73,6 +73,13 @@ void ReadExperts(ConfigReader& in, ModelConfig& out) {
   }
 }
 
+/// The fault of a nested object, with the object's key before it.
+void FailInside(ConfigReader& in, const ConfigReader& nested, std::string_view key) {
+  diagnostics::Error error = nested.Outcome().error();
+  error.message = "in " + std::string(key) + ": " + error.message;
+  in.Fail(std::move(error));
+}
+
 /// Ratios of the layers alone from the names newer transformers releases write (§1.2).
 std::vector<std::int64_t> RatiosFromLayerTypes(ConfigReader& in, std::int64_t layers) {
   std::int64_t csa = 4, hca = 128;
@@ -81,7 +88,7 @@ std::vector<std::int64_t> RatiosFromLayerTypes(ConfigReader& in, std::int64_t la
     ConfigReader nested(*rates, true);
     csa = nested.IntegerOr("compressed_sparse_attention", csa, 1, kMaxRatio);
     hca = nested.IntegerOr("heavily_compressed_attention", hca, 1, kMaxRatio);
-    if (!nested.ok()) in.Fail(nested.Outcome().error());
+    if (!nested.ok()) FailInside(in, nested, "compress_rates");
   } else if (rates != nullptr) {
     in.Wrong("compress_rates", "an object with a rate per kind of attention");
   }
@@ -166,7 +173,7 @@ Yarn ReadYarn(ConfigReader& in) {
 /// One rope object: {type | rope_type: yarn | default, …}. Returns whether YaRN is on.
 bool ReadRopeObject(ConfigReader& in, const json& object, std::string_view key, ModelConfig& out) {
   if (!object.is_object()) {
-    in.Wrong(key, "an object or null");
+    in.Fail(InvalidInput(std::string(key) + ": expected an object or null, found something else"));
     return false;
   }
   ConfigReader nested(object, true);
@@ -174,19 +181,15 @@ bool ReadRopeObject(ConfigReader& in, const json& object, std::string_view key, 
   const std::string name = kind != nullptr && kind->is_string() ? kind->get<std::string>() : "";
   if (name == "yarn") out.yarn = ReadYarn(nested);
   else if (name != "default") nested.Fail(diagnostics::Unsupported("type: only 'yarn' (or 'default') is supported, found '" + Quoted(name) + "'"));
-  if (!nested.ok()) {
-    diagnostics::Error error = nested.Outcome().error();
-    error.message = std::string(key) + "." + error.message;
-    in.Fail(std::move(error));
-  }
+  if (!nested.ok()) FailInside(in, nested, key);
   return name == "yarn";
 }
 
-void ReadNestedTheta(ConfigReader& in, const json& object, double& theta) {
+void ReadNestedTheta(ConfigReader& in, const json& object, std::string_view key, double& theta) {
   if (!object.is_object()) return;
   ConfigReader nested(object, true);
   theta = nested.NumberOr("rope_theta", theta, 1.0001, 1e15);
-  if (!nested.ok()) in.Fail(nested.Outcome().error());
+  if (!nested.ok()) FailInside(in, nested, key);
 }
 
 void ReadRope(ConfigReader& in, ModelConfig& out) {
@@ -204,8 +207,8 @@ void ReadRope(ConfigReader& in, ModelConfig& out) {
     const json* nested = in.Find("rope_parameters");
     const json* compress = nested != nullptr && nested->is_object() && nested->contains("compress") ? &(*nested)["compress"] : nullptr;
     if (compress != nullptr) {
-      if (nested->contains("main")) ReadNestedTheta(in, (*nested)["main"], out.rope_theta);
-      ReadNestedTheta(in, *compress, out.compress_rope_theta);
+      if (nested->contains("main")) ReadNestedTheta(in, (*nested)["main"], "rope_parameters.main", out.rope_theta);
+      ReadNestedTheta(in, *compress, "rope_parameters.compress", out.compress_rope_theta);
       out.has_yarn = ReadRopeObject(in, *compress, "rope_parameters.compress", out);
     } else if (const json* scaling = in.Find("rope_scaling"); scaling != nullptr) {
       out.has_yarn = ReadRopeObject(in, *scaling, "rope_scaling", out);
@@ -245,10 +248,7 @@ void ReadQuantization(ConfigReader& in, ModelConfig& out) {
   if (nested.Has("weight_block_size") && nested.Integers("weight_block_size", 1, kMaxWidth, 2) != std::vector<std::int64_t>{128, 128}) {
     nested.Fail(diagnostics::Unsupported("weight_block_size: only [128, 128] is supported"));
   }
-  if (nested.ok()) return;
-  diagnostics::Error error = nested.Outcome().error();
-  error.message = "quantization_config." + error.message;
-  in.Fail(std::move(error));
+  if (!nested.ok()) FailInside(in, nested, "quantization_config");
 }
 
 /// An id, or the first of a list of ids (newer transformers files).
@@ -321,7 +321,8 @@ void WriteDspark(const ModelConfig& config, nlohmann::ordered_json& out) {
 
 Result<ModelConfig> ParseModelConfig(std::string_view json_text) {
   TRY_ASSIGN(const json object, ParseConfigObject(json_text));
-  const bool hub_keys = object.contains("hidden_size") || object.contains("model_type") || !object.contains("dim");
+  const bool inference_keys = object.contains("dim") || object.contains("n_layers") || object.contains("n_heads");
+  const bool hub_keys = object.contains("hidden_size") || object.contains("model_type") || !inference_keys;
   TRY(CheckModelType(object, hub_keys));
   ConfigReader in(object, hub_keys);
   ModelConfig out;
