@@ -368,6 +368,60 @@ def whole_config_cases():
     case("config: o_groups = 1, odd", lambda m: None, works=True, golden="odd")
 
 
+def inference_only(key, value):
+    """The folder without config.json, a key of inference/config.json changed."""
+
+    def damage(m):
+        (m / "config.json").unlink()
+        (m / "inference").mkdir()
+        config = json.loads((m.source / "inference" / "config.json").read_text())
+        config.pop(key, None)
+        (m / "inference" / "config.json").write_text(json.dumps(config if value is None else {**config, key: value}))
+
+    return damage
+
+
+def stack(layer, which, dtype, shape, size):
+    return lambda m: m.tensors(lambda t: t.update({f"model.layers.{layer}.mlp.experts.{which}": [dtype, shape, bytes(size)]}))
+
+
+def variant_cases():
+    for key, value in (("dim", 0), ("dim", None), ("n_layers", -1), ("n_heads", "4"), ("window_size", 0), ("compress_ratios", None), ("score_func", "softmax"), ("rope_head_dim", 1 << 40), ("norm_eps", 0),
+                       ("scale_fmt", "float"), ("n_mtp_layers", -1), ("rope_factor", 0), ("original_seq_len", -5), ("original_seq_len", 1e300), ("expert_dtype", "fp2"), ("n_activated_experts", 100)):
+        case(f"inference/config: {key} = {value}", inference_only(key, value), "inference/config.json", key)
+    for key, value in (("original_seq_len", 0), ("rope_factor", 2.5), ("n_mtp_layers", None), ("unknown", [])):
+        case(f"inference/config: {key} = {value}", inference_only(key, value), works=True)
+    for key, value in (("dspark_block_size", 0), ("dspark_block_size", 1 << 40), ("dspark_noise_token_id", 1 << 30), ("dspark_noise_token_id", -1), ("dspark_markov_rank", 0), ("dspark_markov_rank", 7),
+                       ("dspark_target_layer_ids", []), ("dspark_target_layer_ids", [0, 0]), ("dspark_target_layer_ids", [-1]), ("dspark_target_layer_ids", [1 << 40]), ("dspark_target_layer_ids", 1),
+                       ("dspark_target_layer_ids", [[]]), ("dspark_noise_token_id", None)):
+        case(f"DSpark: {key} = {value}", lambda m, k=key, v=value: m.config(**{k: v}), golden="dspark")
+    case("DSpark: no drafter's tensors", lambda m: m.tensors(lambda t: [t.pop(n) for n in list(t) if n.startswith("mtp.")] and None), works=True, golden="dspark")
+    case("DSpark: one stage lost", lambda m: m.tensors(lambda t: [t.pop(n) for n in list(t) if n.startswith("mtp.1.")] and None), "mtp.1.", golden="dspark")
+    for which, dtype, shape, size in (("gate_up_proj", "BF16", [11, 64, 64], 11 * 8192), ("gate_up_proj", "BF16", [12, 64, 32], 12 * 4096), ("gate_up_proj", "BF16", [12, 4096], 12 * 8192), ("gate_up_proj", "F16", [12, 64, 64], 12 * 8192),
+                                      ("down_proj", "BF16", [12, 32, 64], 12 * 4096), ("down_proj", "F8_E4M3", [12, 64, 32], 12 * 2048), ("down_proj", "BF16", [0, 64, 32], 0), ("down_proj", "I64", [12, 64, 32], 12 * 16384)):
+        case(f"stack: {which} as {dtype} {shape}", stack(1, which, dtype, shape, size), "layers.1.", golden="hf-names")
+    case("stack: missing", lambda m: m.tensors(lambda t: t.pop("model.layers.2.mlp.experts.down_proj") and None), "layers.2.ffn.experts", golden="hf-names")
+    case("stack: NaN", lambda m: m.tensors(values("model.layers.2.mlp.experts.down_proj", b"\xc0\x7f", -2)), "layers.2.ffn.experts.11.w2", golden="hf-names")
+    types = ["sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"]
+
+    def layer_types(kinds, **more):
+        return lambda m: m.config(compress_ratios=None, layer_types=kinds, **{"compress_rates": {"heavily_compressed_attention": 8}, **more})
+
+    case("layer_types", layer_types(types), works=True, golden="hf-names")
+    case("layer_types and mlp_layer_types", layer_types(types, num_hash_layers=None, mlp_layer_types=["hash_moe", "moe", "moe"]), works=True, golden="hf-names")
+    for kinds in (types[:2], [*types, types[0]], [*types[:2], "full_attention"], "sliding_attention", [1, 2, 3], [], {}):
+        case(f"layer_types {str(kinds)[:60]}", layer_types(kinds), "layer_types", golden="hf-names")
+    for rates in ({"compressed_sparse_attention": 8}, {"heavily_compressed_attention": 4}, {"heavily_compressed_attention": 0}, {"heavily_compressed_attention": "x"}, [], 3):
+        case(f"compress_rates {rates}", layer_types(types, compress_rates=rates), golden="hf-names")
+    for kinds in (["moe", "hash_moe", "moe"], ["hash_moe"], ["dense"] * 3, "moe", [None] * 3):
+        case(f"mlp_layer_types {kinds}", lambda m, k=kinds: m.config(num_hash_layers=None, mlp_layer_types=k), "mlp_layer_types", golden="hf-names")
+    yarn = {"rope_type": "yarn", "factor": 16, "original_max_position_embeddings": 256, "beta_fast": 32, "beta_slow": 1, "rope_theta": 160000}
+    main = {"rope_type": "default", "rope_theta": 10000}
+    case("rope_parameters", lambda m: m.config(rope_scaling=None, rope_parameters={"main": main, "compress": yarn}), works=True, golden="hf-names")
+    for compress in ({**yarn, "factor": 0}, {**yarn, "rope_type": "llama3"}, {**yarn, "rope_theta": -1}, {**yarn, "rope_theta": "x"}, [], "yarn", {**yarn, "beta_fast": 0.5}):
+        case(f"rope_parameters.compress {str(compress)[:70]}", lambda m, c=compress: m.config(rope_scaling=None, rope_parameters={"main": main, "compress": c}), "config.json", golden="hf-names")
+
+
 def check(program_folder, entry):
     """What is wrong with the program's answer to one case, or nothing."""
     name, golden, damage, works, words = entry
@@ -396,7 +450,7 @@ def check(program_folder, entry):
 
 class DamagedModels(unittest.TestCase):
     def test_every_case(self):
-        for add in (file_cases, header_cases, layout_cases, index_cases, tensor_cases, whole_tensor_cases, config_number_cases, config_choice_cases, config_text_cases, whole_config_cases):
+        for add in (file_cases, header_cases, layout_cases, index_cases, tensor_cases, whole_tensor_cases, config_number_cases, config_choice_cases, config_text_cases, whole_config_cases, variant_cases):
             add()
         chosen = [entry for entry in CASES if os.environ.get("BALEEN_CASE", "") in entry[0]]
         with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as team:
