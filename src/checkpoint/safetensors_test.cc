@@ -48,7 +48,7 @@ const Case kMalformed[] = {
     {"control character in a name", File("{\"a\nb\":{}}", 0), "control character"},
     {"invalid UTF-8 in a name", File("{\"\xC3(\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1), "UTF-8"},
     {"lone surrogate", File(R"({"\ud800":{}})", 0), "surrogate"},
-    {"tensor is a number", File(R"({"a":1})", 0), "expected '{'"},
+    {"tensor is a number", File(R"({"a":1})", 0), "tensor 'a': unexpected JSON: expected '{'"},
     {"tensor is empty", File(R"({"a":{}})", 0), "unexpected JSON"},
     {"no dtype", File(R"({"a":{"shape":[1],"data_offsets":[0,1]}})", 1), "found fewer"},
     {"no shape", File(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1), "found fewer"},

@@ -125,6 +125,22 @@ TEST(TwinTest, AnotherModelsFolderIsLeftAlone) {
   EXPECT_EQ(*hardware::ReadFile(folder.path() / "config.json", 100), "{}");
 }
 
+TEST(TwinTest, AnotherSeedAndForeignFilesAreLeftAlone) {
+  const ModelConfig config = *CutModel(*PresetConfig("tiny"), 1, 2);
+  TemporaryFolder twin, letters;
+  ASSERT_TRUE(WriteTwin(config, twin.path(), {.seed = 5}));
+  const std::string before = *hardware::ReadFile(twin.path() / "model.safetensors", 1u << 24);
+  const Status other = WriteTwin(config, twin.path(), {.seed = 6});
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message, HasSubstr("one with seed 5"));
+  EXPECT_EQ(*hardware::ReadFile(twin.path() / "model.safetensors", 1u << 24), before);
+  std::ofstream(letters.path() / "letter.txt") << "dear";
+  const Status foreign = WriteTwin(config, letters.path(), {});
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error().message, HasSubstr("letter.txt"));
+  EXPECT_FALSE(fs::exists(letters.path() / "config.json"));
+}
+
 TEST(TwinTest, TooSmallADiskIsSaidBeforeAnythingIsWritten) {
   TemporaryFolder folder;
   ModelConfig config = *PresetConfig("v4-pro");

@@ -1,6 +1,7 @@
 #include "hardware/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -42,6 +43,21 @@ TEST(AtomicFile, RefusesFoldersAndMissingPlaces) {
   EXPECT_FALSE(AtomicFile::Create(folder));
   EXPECT_FALSE(AtomicFile::Create(folder / "missing" / "a"));
   EXPECT_FALSE(AtomicFile::Create(""));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(AtomicFile, WritesDevicesAndRefusesPipes) {
+  const auto folder = FreshFolder();
+  auto null = AtomicFile::Create("/dev/null");
+  ASSERT_TRUE(null);
+  EXPECT_TRUE(null->Write(std::string_view("gone")));
+  EXPECT_TRUE(null->Commit());
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  auto full = AtomicFile::Create("/dev/full");
+  ASSERT_TRUE(full);
+  EXPECT_FALSE(full->Write(std::string_view("no room")));
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(AtomicFile::Create(folder / "pipe"));
   std::filesystem::remove_all(folder);
 }
 
