@@ -71,12 +71,14 @@ Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpo
 
 Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
   const backend::ScratchSizes scratch = ScratchFor(config_, limits_);
+  const auto threads = static_cast<std::uint64_t>(device_->workers().threads());
   tensor::Arena counting;
   a_.Take(counting, config_, arithmetic_, limits_);
   memory_plan_ = {.mapped_weights = checkpoint.TotalBytes(),
                   .owned_weights = OwnedBytes(weights_),
                   .activations = counting.used_bytes(),
-                  .thread_scratch = scratch.BytesPerThread() * static_cast<std::uint64_t>(device_->workers().threads()),
+                  .thread_scratch = scratch.BytesPerThread() * threads,
+                  .thread_stacks = kernels::kStackBytes * threads,
                   .per_sequence = cache_layout_.Bytes(limits_.context)};
   TRY(device_->Reserve(scratch));
   TRY_ASSIGN(memory_, device_->Allocate(counting.used_bytes(), "the activations of " + std::to_string(limits_.rows) + " rows a step"));
@@ -86,7 +88,7 @@ Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
 }
 
 std::uint64_t MemoryPlan::BeyondWeights(std::int64_t sequences) const noexcept {
-  return owned_weights + activations + thread_scratch + per_sequence * static_cast<std::uint64_t>(sequences);
+  return owned_weights + activations + thread_scratch + thread_stacks + per_sequence * static_cast<std::uint64_t>(sequences);
 }
 
 std::string MemoryPlan::Text(std::int64_t sequences, std::int64_t context) const {
@@ -100,6 +102,7 @@ std::string MemoryPlan::Text(std::int64_t sequences, std::int64_t context) const
   line("weights, small vectors as fp32", owned_weights);
   line("activations", activations);
   line("scratch of the threads", thread_scratch);
+  line("stacks of the threads", thread_stacks);
   const std::string state = std::to_string(sequences) + " sequence" + (sequences == 1 ? "" : "s") + " of " + std::to_string(context) + " tokens";
   line(state.c_str(), per_sequence * static_cast<std::uint64_t>(sequences));
   line("beyond the mapped weights", BeyondWeights(sequences));

@@ -20,6 +20,7 @@ struct MemoryPlan {
   std::uint64_t owned_weights = 0;    // small vectors widened to fp32
   std::uint64_t activations = 0;
   std::uint64_t thread_scratch = 0;
+  std::uint64_t thread_stacks = 0;    // what kernels touch of them
   std::uint64_t per_sequence = 0;     // attention state of one sequence at the context limit
 
   /// Everything beyond the mapped weights for so many sequences.
