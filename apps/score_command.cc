@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <string>
 
 #include "apps/commands.h"
 #include "apps/load_tokenizer.h"
@@ -24,7 +26,7 @@ constexpr std::int64_t kLogitBytesPerStep = std::int64_t{1} << 26;  // bounds th
 
 struct ScoreFlags {
   ModelFlags model;
-  std::string text;
+  std::optional<std::string> text;
   bool json = false;
 };
 
@@ -66,14 +68,14 @@ std::string ScoreTable(const Scored& scored, const text::Tokenizer& tokenizer) {
 }
 
 Result<std::string> ReadText(const ScoreFlags& flags) {
-  const bool from_input = flags.text.empty() || flags.text == "-";
+  const bool from_input = flags.text.value_or("-") == "-";
   std::string text;
   if (from_input) {
     TRY_ASSIGN(text, ReadStandardInput(kMostTextBytes));
   } else {
-    TRY_ASSIGN(text, hardware::ReadFile(flags.text, kMostTextBytes));
+    TRY_ASSIGN(text, hardware::ReadFile(*flags.text, kMostTextBytes));
   }
-  const std::string name = from_input ? "standard input" : diagnostics::Quoted(flags.text, 300);
+  const std::string name = from_input ? "standard input" : diagnostics::Quoted(*flags.text, 300);
   if (text.empty()) return InvalidInput(name + ": expected a text, found nothing");
   TRY(text::CheckUtf8(text, name));
   return text;

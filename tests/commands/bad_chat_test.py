@@ -102,6 +102,7 @@ class BadConversations(program.Case):
         for name, path in {
             "absent": self.folder / "absent",
             "folder": self.folder,
+            "empty name": "",
             "empty file": self.file("e", b""),
             "invalid": self.file("i", b"\xff"),
             "device": "/dev/zero",
