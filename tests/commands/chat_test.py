@@ -92,6 +92,7 @@ class AtTerminal(program.Case):
         self.expect(terminal, f"/save {path}\n", "4 messages saved")
         self.expect(terminal, "/reset\n", "new conversation")
         self.expect(terminal, f"/load {path}\n", "4 messages loaded")
+        terminal.wait_for_prompt()
         self.expect(terminal, "half a line\x03", "\n")
         self.expect(terminal, "/quit\n", "/quit")
         self.assertEqual(terminal.finish(), 0)
@@ -110,6 +111,7 @@ class AtTerminal(program.Case):
         self.assertTrue(terminal.wait_for("stopped"), repr(terminal.seen[-300:]))
         self.assertTrue(terminal.wait_for("> "))
         self.expect(terminal, "/think off\n", "thinking: off")
+        terminal.wait_for_prompt()
         terminal.type("\x04")
         self.assertEqual(terminal.finish(), 0)
 

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import subprocess
 import tempfile
@@ -71,6 +72,12 @@ class Terminal:
             if not self._read():
                 break
         return words in self.seen
+
+    def wait_for_prompt(self, seconds=60):
+        """Reads until the prompt stands last: keys typed before it are the line discipline's, and a lone Ctrl-D of then is lost."""
+        end = time.monotonic() + seconds
+        while not re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.seen).endswith("> ") and time.monotonic() < end and self._read():
+            pass
 
     def wait_for_more(self, characters, seconds=60):
         """Reads until so many characters were seen since the last type()."""
