@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -18,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::uint64_t kReadBytes = std::uint64_t{1} << 29;
+
 struct BenchFlags {
   ModelFlags model;
   std::int64_t prompt = 256, decode = 32, repeats = 3;
@@ -30,6 +33,7 @@ struct Measured {
   std::uint64_t planned_bytes = 0, taken_bytes = 0;
   std::int64_t heap_growth = 0;  // bytes of the heap that a decode step kept
   std::vector<double> prefill, decode;  // tokens a second
+  std::vector<double> read;  // bytes a second that the team reads from memory: what decode streams weights against
   std::uint64_t hash = 0;
 };
 
@@ -85,6 +89,21 @@ void RunOnce(model::Transformer& model, kvcache::Sequence& sequence, const std::
   m.decode.push_back(static_cast<double>(flags.decode) / Since(start));
 }
 
+/// How fast the team reads a block that no cache holds, one pass between the runs so that both sides see the same machine.
+Status ReadMemory(backend::Device& device, const hardware::Region& block, Measured& m) {
+  constexpr std::int64_t kParts = 64;
+  const auto words = static_cast<std::int64_t>(block.size() / sizeof(std::uint64_t)) / kParts;
+  std::array<std::uint64_t, kParts> sums{};
+  const auto start = Clock::now();
+  device.workers().Run(kParts, [&](std::int64_t part, int) noexcept {
+    const auto* first = reinterpret_cast<const std::uint64_t*>(block.data()) + part * words;
+    sums[static_cast<std::size_t>(part)] = std::accumulate(first, first + words, std::uint64_t{0});
+  });
+  m.read.push_back(static_cast<double>(block.size()) / Since(start));
+  if (std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) != 0) return diagnostics::ResourceError("zeroed memory does not read as zero");
+  return {};
+}
+
 double Median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
   return values[values.size() / 2];
@@ -100,6 +119,7 @@ void Print(const BenchFlags& flags, const OpenModel& opened, const Measured& m) 
         {"arithmetic", flags.model.arithmetic}, {"open_seconds", m.open_seconds}, {"mapped_bytes", m.mapped_bytes}, {"resident_bytes_after_open", m.resident_after_open},
         {"load_seconds", m.load_seconds}, {"planned_bytes", m.planned_bytes}, {"taken_bytes", m.taken_bytes}, {"heap_growth_bytes_in_decode", m.heap_growth},
         {"prompt_tokens", flags.prompt}, {"decode_tokens", flags.decode}, {"prefill_tokens_per_second", m.prefill}, {"decode_tokens_per_second", m.decode},
+        {"read_bytes_per_second", m.read},
         {"output_hash", hash}};
     std::printf("%s\n", report.dump(1).c_str());
     return;
@@ -110,6 +130,7 @@ void Print(const BenchFlags& flags, const OpenModel& opened, const Measured& m) 
               static_cast<double>(m.resident_after_open) / 1048576.0);
   std::printf("  memory    %10.1f MiB planned beyond the weights, %.1f MiB taken (%+.2f %%); a decode keeps %lld bytes of heap\n",
               static_cast<double>(m.planned_bytes) / 1048576.0, static_cast<double>(m.taken_bytes) / 1048576.0, 100 * excess, static_cast<long long>(m.heap_growth));
+  std::printf("  reading   %10.1f GB/s of memory by %d threads, median of %zu\n", Median(m.read) / 1e9, opened.device->workers().threads(), m.read.size());
   std::printf("  prefill   %10.1f tokens/s, median of %zu (%lld tokens)\n", Median(m.prefill), m.prefill.size(), static_cast<long long>(flags.prompt));
   std::printf("  decode    %10.1f tokens/s, median of %zu (%lld tokens), output %s\n", Median(m.decode), m.decode.size(), static_cast<long long>(flags.decode), hash);
 }
@@ -133,9 +154,14 @@ Status RunBench(const BenchFlags& flags) {
   TRY_ASSIGN(kvcache::Sequence sequence, kvcache::Sequence::Create(opened.transformer->cache_layout(), context));
   m.load_seconds = Since(start);
   const std::vector<std::int32_t> prompt = Ids(flags.prompt, opened.checkpoint->config().vocab_size);
-  for (std::int64_t i = 0; i < flags.repeats; ++i) RunOnce(*opened.transformer, sequence, prompt, flags, m);
-  m.planned_bytes = opened.transformer->memory_plan().BeyondWeights(1);
+  RunOnce(*opened.transformer, sequence, prompt, flags, m);
   m.taken_bytes = ResidentBytes("Anonymous") - std::min(before, ResidentBytes("Anonymous"));
+  TRY_ASSIGN(const hardware::Region block, hardware::Region::Allocate(kReadBytes, "the block of the bandwidth probe"));
+  for (std::int64_t i = 0; i < flags.repeats; ++i) {
+    TRY(ReadMemory(*opened.device, block, m));
+    RunOnce(*opened.transformer, sequence, prompt, flags, m);
+  }
+  m.planned_bytes = opened.transformer->memory_plan().BeyondWeights(1);
   Print(flags, opened, m);
   return {};
 }
