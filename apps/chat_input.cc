@@ -83,6 +83,7 @@ TerminalInput::~TerminalInput() {
 InputLine TerminalInput::Read() {
   InterruptWatch::Clear();
   el_resize(editor_);
+  el_set(editor_, EL_PREP_TERM, 1);  // before the prompt is written: a Ctrl-D typed at once must not be the line discipline's
   int count = 0;
   const char* line = el_gets(editor_, &count);
   if (InterruptWatch::Seen()) {

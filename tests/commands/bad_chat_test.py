@@ -131,9 +131,7 @@ class BadConversations(program.Case):
         self.assertTrue(terminal.wait_for("> "))
         os.write(terminal.descriptor, b"\xff\xe4\r")  # Enter behind half a character is still Enter
         self.assertTrue(terminal.wait_for("tokens/s"), terminal.seen)
-        terminal.wait_for_prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish(), 0)
+        self.assertEqual(terminal.leave(), 0)
 
 
 if __name__ == "__main__":

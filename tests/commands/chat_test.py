@@ -99,7 +99,7 @@ class AtTerminal(program.Case):
         self.assertEqual(json.loads(path.read_text())[2]["content"], "你好")
         again = self.start()
         self.expect(again, "\x1b[A", "/quit")  # the arrow up
-        again.type("\x15\x04")
+        again.type("\x15\x04")  # the line is emptied, and left
         self.assertEqual(again.finish(), 0)
 
     def test_ctrl_c_stops_the_answer_and_not_the_program(self):
@@ -111,9 +111,7 @@ class AtTerminal(program.Case):
         self.assertTrue(terminal.wait_for("stopped"), repr(terminal.seen[-300:]))
         self.assertTrue(terminal.wait_for("> "))
         self.expect(terminal, "/think off\n", "thinking: off")
-        terminal.wait_for_prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish(), 0)
+        self.assertEqual(terminal.leave(), 0)
 
     def test_no_place_for_a_history_is_no_error(self):
         terminal = program.Terminal("chat", environment={"XDG_STATE_HOME": "/proc/none", "TERM": "dumb"})

@@ -86,7 +86,20 @@ class Terminal:
             pass
         return len(self.seen) >= characters
 
-    def finish(self, seconds=60):
+    def leave(self, seconds=60):
+        """Types Ctrl-D at the prompt, again where it came too early, and returns what finish() does."""
+        self.wait_for_prompt()
+        for _ in range(seconds):
+            try:
+                os.write(self.descriptor, b"\x04")
+            except OSError:  # the program has ended
+                pass
+            code = self.finish(1, kill=False)
+            if code is not None:
+                return code
+        return self.finish(0)
+
+    def finish(self, seconds=60, kill=True):
         """Reads to the end and returns the exit code, negative for a signal, None when it did not end."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -95,8 +108,9 @@ class Terminal:
             if ended:
                 os.close(self.descriptor)
                 return os.waitstatus_to_exitcode(status)
-        os.kill(self.process, 9)
-        os.waitpid(self.process, 0)
+        if kill:
+            os.kill(self.process, 9)
+            os.waitpid(self.process, 0)
         return None
 
     def _read(self):
