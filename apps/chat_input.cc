@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +19,7 @@ namespace baleen::apps {
 namespace {
 
 constexpr int kHistoryLines = 1000;
+constexpr char kControlC = '\x03';
 constexpr std::size_t kMostLineBytes = std::size_t{16} << 20;
 
 char* Prompt(EditLine*) {
@@ -25,8 +27,16 @@ char* Prompt(EditLine*) {
   return prompt;
 }
 
-// libedit's own reader goes on after the first signal; this one gives up, so that Ctrl-C is seen at once. A byte that ends a broken character is
-// the beginning of the next one.
+// Ctrl-Z: the terminal is given back as it was found while others have it.
+unsigned char Suspend(EditLine* editor, int) {
+  el_set(editor, EL_PREP_TERM, 0);
+  std::raise(SIGTSTP);
+  el_set(editor, EL_PREP_TERM, 1);
+  return CC_REDISPLAY;
+}
+
+// While a line is edited Ctrl-C is a byte among the others, not a signal: a signal that comes between two reads would wake neither, and the
+// terminal drops what was typed before it. A byte that ends a broken character is the beginning of the next one.
 int ReadCharacter(EditLine*, wchar_t* character) {
   static std::string bytes;
   while (true) {
@@ -42,6 +52,11 @@ int ReadCharacter(EditLine*, wchar_t* character) {
     if (got <= 0) {
       bytes.clear();
       return static_cast<int>(got);
+    }
+    if (byte == kControlC) {
+      bytes.clear();
+      InterruptWatch::Mark();
+      return -1;
     }
     bytes += byte;
   }
@@ -65,6 +80,9 @@ TerminalInput::TerminalInput(const std::filesystem::path& history_file) : histor
   el_set(editor_, EL_EDITOR, "emacs");
   el_set(editor_, EL_HIST, history, history_);
   el_set(editor_, EL_GETCFN, ReadCharacter);
+  el_set(editor_, EL_SETTY, "-d", "-isig", nullptr);
+  el_set(editor_, EL_ADDFN, "suspend", "Stop the program until it is continued", Suspend);
+  el_set(editor_, EL_BIND, "^Z", "suspend", nullptr);
 }
 
 TerminalInput::~TerminalInput() {

@@ -27,6 +27,8 @@ InterruptWatch::~InterruptWatch() { SetAction(SIG_DFL); }
 
 bool InterruptWatch::Seen() noexcept { return interrupted != 0; }
 
+void InterruptWatch::Mark() noexcept { interrupted = 1; }
+
 void InterruptWatch::Clear() noexcept { interrupted = 0; }
 
 }  // namespace baleen::apps

@@ -2,7 +2,7 @@
 
 namespace baleen::apps {
 
-/// While it lives, Ctrl-C sets a flag instead of ending the program; system calls return early then. One at a time.
+/// While it lives, an interrupt signal sets a flag instead of ending the program; system calls return early then. One at a time.
 class InterruptWatch {
  public:
   InterruptWatch();
@@ -12,6 +12,7 @@ class InterruptWatch {
 
   /// Was Ctrl-C pressed since the last Clear?
   static bool Seen() noexcept;
+  static void Mark() noexcept;  // Ctrl-C came another way: as a byte
   static void Clear() noexcept;
 };
 
