@@ -71,6 +71,7 @@ Result<Prefilled> Generation::Prefill(std::span<const std::int32_t> prompt, cons
 Result<Finish> Generation::Decode(Sampler& sampler, std::span<const std::int32_t> end_ids, std::int64_t most_tokens,
                                   const std::function<bool(std::int32_t)>& on_token) {
   CHECK(length() > 0);
+  sampler.BeginAnswer();
   for (std::int64_t count = 0; count < most_tokens && length() < context();) {
     TRY_ASSIGN(const std::int32_t token, sampler.Choose(model_->Logits(0), static_cast<std::uint64_t>(length())));
     ++count;

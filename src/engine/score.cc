@@ -1,27 +1,17 @@
 #include "engine/score.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <string>
 
+#include "engine/likeliest.h"
 #include "kvcache/sequence.h"
 
 namespace baleen::engine {
 
 using diagnostics::InvalidInput;
 
-Result<double> LogProbability(std::span<const float> logits, std::int32_t id) {
-  double largest = -INFINITY;
-  for (const float logit : logits) {
-    if (!std::isfinite(logit))
-      return InvalidInput("a logit is not a finite number: the weights hold numbers that overflow in this arithmetic; check the checkpoint with inspect");
-    largest = std::max(largest, static_cast<double>(logit));
-  }
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
-  return logits[static_cast<std::size_t>(id)] - largest - std::log(sum);
-}
+Result<double> LogProbability(std::span<const float> logits, std::int32_t id) { return Likeliest(logits, id, {}); }
 
 Result<std::vector<double>> LogProbabilities(model::Transformer& model, std::span<const std::int32_t> tokens) {
   const auto count = static_cast<std::int64_t>(tokens.size());
