@@ -283,4 +283,16 @@ std::uint64_t Checkpoint::TotalBytes() const noexcept {
   return total;
 }
 
+std::vector<fs::path> Checkpoint::FilePaths() const {
+  std::vector<fs::path> paths;
+  for (const Shard& shard : state_->files.shards) paths.push_back(shard.path);
+  return paths;
+}
+
+std::vector<std::span<const std::byte>> Checkpoint::FileBytes() const {
+  std::vector<std::span<const std::byte>> bytes;
+  for (const Shard& shard : state_->files.shards) bytes.push_back(shard.mapping->bytes());
+  return bytes;
+}
+
 }  // namespace baleen::checkpoint

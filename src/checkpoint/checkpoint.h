@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,10 @@ class Checkpoint {
 
   /// Total tensor bytes of all shards.
   std::uint64_t TotalBytes() const noexcept;
+
+  /// The tensor files and their whole contents, in the same order.
+  std::vector<std::filesystem::path> FilePaths() const;
+  std::vector<std::span<const std::byte>> FileBytes() const;
 
  private:
   struct State;
