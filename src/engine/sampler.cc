@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 constexpr std::size_t kBuckets = 4096;
+constexpr std::size_t kCut = 8;  // places behind them for what is cut; one alone would be a chain of additions
 constexpr std::size_t kBlock = 512;  // tokens whose masks and weights are made together
 
 std::string Number(double value) {
@@ -47,15 +49,33 @@ Status CheckBias(const std::vector<LogitBias>& biases, std::int64_t vocab_size) 
   return {};
 }
 
-// keep[i]: whether both masks leave token begin + i. begin is a multiple of 32.
-void JoinMasks(const Choice& choice, std::size_t begin, std::span<std::uint8_t> keep) {
+// masks[i]: all bits, if both masks leave token begin + i, else none. begin is a multiple of 32.
+void JoinMasks(const Choice& choice, std::size_t begin, std::span<std::uint32_t> masks) {
   if (choice.constraint.empty()) {
-    std::fill(keep.begin(), keep.end(), std::uint8_t{1});
+    std::fill(masks.begin(), masks.end(), ~std::uint32_t{0});
   } else {
-    for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = choice.constraint[(begin + i) / 32] >> (i % 32) & 1;
+    for (std::size_t first = 0; first < masks.size(); first += 32) {
+      const std::uint32_t word = choice.constraint[(begin + first) / 32];
+      std::array<std::uint32_t, 32> bits;
+      for (std::uint32_t bit = 0; bit < 32; ++bit) bits[bit] = (word & std::uint32_t{1} << bit) != 0 ? ~std::uint32_t{0} : 0;
+      std::copy_n(bits.begin(), std::min<std::size_t>(32, masks.size() - first), masks.begin() + static_cast<std::ptrdiff_t>(first));
+    }
   }
   if (choice.allowed.empty()) return;
-  for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = static_cast<std::uint8_t>(choice.allowed[begin + i] != 0 ? keep[i] : 0);
+  const std::uint8_t* allowed = choice.allowed.data() + begin;
+  for (std::size_t i = 0; i < masks.size(); ++i) masks[i] &= allowed[i] != 0 ? ~std::uint32_t{0} : 0;
+}
+
+// Copies the logits that the masks leave, and kForbidden for the others. Whether all those are finite.
+bool CopyMasked(std::span<const float> logits, std::span<const std::uint32_t> masks, float* to) {
+  constexpr std::uint32_t kExponent = 0x7f800000;  // all of its bits are set in NaN and infinity alone
+  std::uint32_t broken = 0;
+  for (std::size_t i = 0; i < masks.size(); ++i) {
+    const std::uint32_t left = std::bit_cast<std::uint32_t>(logits[i]) & masks[i];
+    to[i] = std::bit_cast<float>(left | (std::bit_cast<std::uint32_t>(kForbidden) & ~masks[i]));
+    broken |= (left & kExponent) == kExponent ? ~std::uint32_t{0} : 0;
+  }
+  return broken == 0;
 }
 
 bool Adjusts(const Choice& choice) {
@@ -95,8 +115,8 @@ Chooser::Chooser(std::int64_t vocab_size) {
   adjusted_.resize(vocab);
   weights_.resize(vocab);
   buckets_.resize(vocab);
-  counts_.resize(kBuckets + 1);
-  masses_.resize(kBuckets + 1);
+  counts_.resize(kBuckets + kCut);
+  masses_.resize(kBuckets + kCut);
   candidates_.reserve(vocab);
 }
 
@@ -104,19 +124,12 @@ Result<std::span<const float>> Chooser::Adjust(const Choice& choice) {
   const std::span<const float> logits = choice.logits;
   const std::span<float> adjusted(adjusted_);
   for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
-    std::array<std::uint8_t, kBlock> keep;
-    const std::size_t size = std::min(kBlock, logits.size() - begin);
-    JoinMasks(choice, begin, std::span(keep).first(size));
-    const float* from = logits.data() + begin;
-    float* to = adjusted.data() + begin;
-    bool finite = true;
-    for (std::size_t i = 0; i < size; ++i) {
-      to[i] = keep[i] != 0 ? from[i] : kForbidden;
-      finite &= (keep[i] == 0) | (from[i] - from[i] == 0);
-    }
-    if (finite) continue;
-    for (std::size_t i = 0; i < size; ++i) {
-      if (keep[i] != 0 && !std::isfinite(from[i])) return NotFinite(begin + i, from[i]);
+    std::array<std::uint32_t, kBlock> block;
+    const std::span<std::uint32_t> masks = std::span(block).first(std::min(kBlock, logits.size() - begin));
+    JoinMasks(choice, begin, masks);
+    if (CopyMasked(logits.subspan(begin, masks.size()), masks, adjusted.data() + begin)) continue;
+    for (std::size_t i = 0; i < masks.size(); ++i) {
+      if (masks[i] != 0 && !std::isfinite(logits[begin + i])) return NotFinite(begin + i, logits[begin + i]);
     }
   }
   AddBiasAndPenalties(choice, adjusted);
@@ -169,7 +182,8 @@ void Chooser::Weigh(std::span<const float> logits, double largest, double smalle
       places[i] = static_cast<std::int32_t>(x >= least ? place : kBuckets);
     }
     for (std::size_t i = 0; i < size; ++i) {
-      const auto place = static_cast<std::size_t>(places[i]);
+      auto place = static_cast<std::size_t>(places[i]);
+      if (place == kBuckets) place += i % kCut;
       buckets_[begin + i] = static_cast<std::uint16_t>(place);
       ++counts_[place];
       masses_[place] += weights[i];

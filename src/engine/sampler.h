@@ -77,9 +77,9 @@ class Chooser {
 
   std::vector<float> adjusted_;         // [vocab] logits behind masks, biases and penalties; -infinity = not allowed
   std::vector<double> weights_;         // [vocab] exp((logit - largest) / temperature)
-  std::vector<std::uint16_t> buckets_;  // [vocab] the last one: cut
-  std::vector<std::uint32_t> counts_;   // [buckets + 1]
-  std::vector<double> masses_;          // [buckets + 1] the weights' sums
+  std::vector<std::uint16_t> buckets_;  // [vocab]
+  std::vector<std::uint32_t> counts_;   // [buckets, and places for what is cut]
+  std::vector<double> masses_;          // the same places: the weights' sums
   std::vector<Candidate> candidates_;   // of the bucket sorted_, in order
   std::size_t sorted_ = 0;
 };

@@ -81,17 +81,20 @@ LogitRange RangeOf(std::span<const float> logits) noexcept {
 double SumOfExponentials(std::span<const float> logits, double largest) noexcept {
   constexpr std::size_t kSums = 8;
   std::array<double, kSums> sums = {};
-  const auto weight = [largest](float logit) {
-    const double x = logit - largest;
-    const double inside = x > kLeastExponent ? x : kLeastExponent;
-    const double power = Exponential(inside);
-    return x > kLeastExponent ? power : 0.0;
-  };
-  std::size_t i = 0;
-  for (; i + kSums <= logits.size(); i += kSums) {
-    for (std::size_t lane = 0; lane < kSums; ++lane) sums[lane] += weight(logits[i + lane]);
+  std::array<double, kBlock> weights;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const std::size_t size = std::min(kBlock, logits.size() - begin);
+    const float* from = logits.data() + begin;
+    for (std::size_t i = 0; i < size; ++i) {
+      const double x = from[i] - largest;
+      weights[i] = x > kLeastExponent ? x : kLeastExponent;
+    }
+    for (std::size_t i = 0; i < size; ++i) weights[i] = Exponential(weights[i]);
+    for (std::size_t i = size; i % kSums != 0; ++i) weights[i] = 0;
+    for (std::size_t i = 0; i < size; i += kSums) {
+      for (std::size_t lane = 0; lane < kSums; ++lane) sums[lane] += weights[i + lane];
+    }
   }
-  for (; i < logits.size(); ++i) sums[i % kSums] += weight(logits[i]);
   double sum = 0;
   for (const double part : sums) sum += part;
   return sum;

@@ -34,7 +34,7 @@ struct LogitRange {
 
 LogitRange RangeOf(std::span<const float> logits) noexcept;
 
-/// The sum of e^(logit - largest) in double; weights below e^kLeastExponent count as nothing.
+/// The sum of e^(logit - largest) in double. What is below e^kLeastExponent counts as that, which is too little to be seen in a sum above 1.
 double SumOfExponentials(std::span<const float> logits, double largest) noexcept;
 
 /// The message for a logit that is NaN or infinite.
