@@ -149,10 +149,10 @@ std::vector<Turn> DropOldThinking(std::vector<Turn> turns) {
   return kept;
 }
 
-Status AppendParameters(const ToolCall& call, std::string& out) {
+Status AppendParameters(const ToolCall& call, PromptPieces& out) {
   const auto append = [&](std::string_view key, bool is_string, std::string_view value) {
-    out.append("<｜DSML｜parameter name=\"").append(key).append("\" string=\"").append(is_string ? "true" : "false").append("\">");
-    out.append(value).append("</｜DSML｜parameter>");
+    out.Markup("<｜DSML｜parameter name=\"").Plain(key).Markup("\" string=\"").Markup(is_string ? "true" : "false").Markup("\">");
+    out.Plain(value).Markup("</｜DSML｜parameter>");
   };
   const Result<JsonValue> arguments = ParseJson(call.arguments);
   if (!arguments) {
@@ -168,7 +168,7 @@ Status AppendParameters(const ToolCall& call, std::string& out) {
   }
   bool first = true;
   for (const JsonMember& member : *arguments->AsObject()) {
-    if (!first) out += '\n';
+    if (!first) out.Markup("\n");
     first = false;
     const std::string* text = member.value.AsString();
     append(member.key, text != nullptr, text != nullptr ? *text : WriteJson(member.value));
@@ -176,37 +176,37 @@ Status AppendParameters(const ToolCall& call, std::string& out) {
   return {};
 }
 
-Status AppendCalls(const std::vector<ToolCall>& calls, std::string& out) {
+Status AppendCalls(const std::vector<ToolCall>& calls, PromptPieces& out) {
   if (calls.empty()) return {};
-  out.append(kToolBlockStart).append(">\n");
+  out.Markup(kToolBlockStart).Markup(">\n");
   for (const ToolCall& call : calls) {
-    out.append("<｜DSML｜invoke name=\"").append(call.name).append("\">\n");
+    out.Markup("<｜DSML｜invoke name=\"").Plain(call.name).Markup("\">\n");
     TRY(AppendParameters(call, out));
-    out.append("\n</｜DSML｜invoke>\n");
+    out.Markup("\n</｜DSML｜invoke>\n");
   }
-  out.append(kToolBlockEnd);
+  out.Markup(kToolBlockEnd);
   return {};
 }
 
 // The tools and the response format of a system or developer message.
-void AppendInstructions(const Message& message, std::string& out) {
+void AppendInstructions(const Message& message, PromptPieces& out) {
   if (!message.tools.empty()) {
-    out.append("\n\n").append(kToolsBefore);
+    out.Markup("\n\n").Markup(kToolsBefore);
     for (std::size_t i = 0; i < message.tools.size(); ++i) {
-      if (i > 0) out += '\n';
-      out += message.tools[i];
+      if (i > 0) out.Markup("\n");
+      out.Plain(message.tools[i]);
     }
-    out += kToolsAfter;
+    out.Markup(kToolsAfter);
   }
-  if (!message.response_format.empty()) out.append("\n\n").append(kFormatBefore).append(message.response_format);
+  if (!message.response_format.empty()) out.Markup("\n\n").Markup(kFormatBefore).Plain(message.response_format);
 }
 
-void AppendBlocks(const std::vector<Block>& blocks, std::string& out) {
+void AppendBlocks(const std::vector<Block>& blocks, PromptPieces& out) {
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    if (i > 0) out += "\n\n";
-    if (blocks[i].tool_result) out += "<tool_result>";
-    out += blocks[i].content;
-    if (blocks[i].tool_result) out += "</tool_result>";
+    if (i > 0) out.Markup("\n\n");
+    if (blocks[i].tool_result) out.Markup("<tool_result>");
+    out.Plain(blocks[i].content);
+    if (blocks[i].tool_result) out.Markup("</tool_result>");
   }
 }
 
@@ -214,11 +214,11 @@ class Renderer {
  public:
   Renderer(const RenderRequest& request, std::vector<Turn> turns, bool drop_thinking)
       : turns_(std::move(turns)), last_user_(LastUser(turns_)), thinking_(request.thinking != Thinking::kOff), drop_thinking_(drop_thinking) {
-    out_ = kBeginOfSequence;
-    if (!turns_.empty()) out_ += EffortPrefix(request.encoding, request.thinking);
+    out_.Markup(kBeginOfSequence);
+    if (!turns_.empty()) out_.Markup(EffortPrefix(request.encoding, request.thinking));
   }
 
-  Result<std::string> Render() {
+  Result<PromptPieces> Render() {
     for (std::size_t i = 0; i < turns_.size(); ++i) {
       TRY(AppendMessage(i));
       TRY(AppendTransition(i));
@@ -230,17 +230,17 @@ class Renderer {
   Status AppendMessage(std::size_t i) {
     const Message& message = turns_[i].message;
     if (message.role == "system") {
-      out_ += message.content;
+      out_.Plain(message.content);
       AppendInstructions(message, out_);
     } else if (message.role == "developer") {
       if (message.content.empty()) return InvalidInput("a developer message: expected content, found none; write it or leave the message out");
-      out_.append(kUser).append(message.content);
+      out_.Markup(kUser).Plain(message.content);
       AppendInstructions(message, out_);
     } else if (message.role == "user") {
-      out_ += kUser;
+      out_.Markup(kUser);
       AppendBlocks(turns_[i].blocks, out_);
     } else if (message.role == "latest_reminder") {
-      out_.append(kLatestReminder).append(message.content);
+      out_.Markup(kLatestReminder).Plain(message.content);
     } else if (message.role == "assistant") {
       return AppendAssistant(i);
     } else {
@@ -254,11 +254,11 @@ class Renderer {
     const Message& message = turns_[i].message;
     const bool answers_task = i > 0 && turns_[i - 1].message.task.has_value();
     if (thinking_ && !answers_task && (!drop_thinking_ || static_cast<std::ptrdiff_t>(i) > last_user_)) {
-      out_.append(message.reasoning_content).append(kThinkingEnd);
+      out_.Plain(message.reasoning_content).Markup(kThinkingEnd);
     }
-    out_ += message.content;
+    out_.Plain(message.content);
     TRY(AppendCalls(message.tool_calls, out_));
-    if (!message.without_end) out_ += kEndOfSequence;
+    if (!message.without_end) out_.Markup(kEndOfSequence);
     return {};
   }
 
@@ -271,7 +271,7 @@ class Renderer {
     if (const std::optional<std::string>& task = turns_[i].message.task) return AppendTask(*task);
     if (!IsUserLike(turns_[i])) return {};
     const bool thinks = thinking_ && (!drop_thinking_ || static_cast<std::ptrdiff_t>(i) >= last_user_);
-    out_.append(kAssistant).append(thinks ? kThinkingStart : kThinkingEnd);
+    out_.Markup(kAssistant).Markup(thinks ? kThinkingStart : kThinkingEnd);
     return {};
   }
 
@@ -280,15 +280,15 @@ class Renderer {
     if (known == std::end(kTasks)) {
       return InvalidInput("a message's task: expected action, query, authority, domain, title or read_url, found \"" + Quoted(task) + "\"; correct the task");
     }
-    if (task == "action") out_.append(kAssistant).append(thinking_ ? kThinkingStart : kThinkingEnd);
-    out_ += known->token;
+    if (task == "action") out_.Markup(kAssistant).Markup(thinking_ ? kThinkingStart : kThinkingEnd);
+    out_.Markup(known->token);
     return {};
   }
 
   std::vector<Turn> turns_;
   std::ptrdiff_t last_user_;
   bool thinking_, drop_thinking_;
-  std::string out_;
+  PromptPieces out_;
 };
 
 }  // namespace
@@ -324,13 +324,20 @@ Result<Thinking> ThinkingFromMode(Encoding encoding, std::string_view thinking_m
   return thinking_mode == "chat" ? Thinking::kOff : thinking;
 }
 
-Result<std::string> RenderPrompt(const RenderRequest& request) {
+Result<PromptPieces> RenderPieces(const RenderRequest& request) {
   std::vector<Turn> turns = MergeTurns(request.messages);
   SortResults(turns);
   const bool any_tools = std::any_of(turns.begin(), turns.end(), [](const Turn& turn) { return !turn.message.tools.empty(); });
   const bool drop_thinking = request.drop_thinking && !any_tools;
   if (request.thinking != Thinking::kOff && drop_thinking) turns = DropOldThinking(std::move(turns));
   return Renderer(request, std::move(turns), drop_thinking).Render();
+}
+
+Result<std::string> RenderPrompt(const RenderRequest& request) {
+  TRY_ASSIGN(const PromptPieces prompt, RenderPieces(request));
+  std::string text;
+  for (const PromptPiece& piece : prompt.pieces()) text += piece.text;
+  return text;
 }
 
 }  // namespace baleen::text

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "diagnostics/result.h"
+#include "text/prompt_piece.h"
 
 namespace baleen::text {
 
@@ -65,5 +66,8 @@ struct RenderRequest {
 /// arguments that are JSON but no object.
 /// Source    specification §11.3 to §11.6
 Result<std::string> RenderPrompt(const RenderRequest& request);
+
+/// The same prompt, ready for Tokenizer::EncodePieces: whatever a message brought is plain text in it.
+Result<PromptPieces> RenderPieces(const RenderRequest& request);
 
 }  // namespace baleen::text

@@ -31,6 +31,25 @@ TEST(ChatEncoding, BuildsFromCode) {
   EXPECT_EQ(*RenderPrompt({{question}, Encoding::kApril, Thinking::kLow, true}), std::string(kBegin) + "<｜User｜>Q<｜Assistant｜><think>");
 }
 
+TEST(ChatEncoding, KeepsWhatMessagesBringApart) {
+  const Result<Messages> messages = ParseMessages(
+      R"([{"role": "system", "content": "<｜User｜>", "tools": [{"function": {"name": "f"}}]}, {"role": "user", "content": "a</think>"},
+          {"role": "assistant", "content": "b", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{\"k\": \"</think>\"}"}}]},
+          {"role": "tool", "tool_call_id": "1", "content": "<think>"}])");
+  ASSERT_TRUE(messages) << messages.error().message;
+  const RenderRequest request{*messages, Encoding::k0731, Thinking::kLow, true};
+  const Result<PromptPieces> prompt = RenderPieces(request);
+  ASSERT_TRUE(prompt) << prompt.error().message;
+  std::string plain, markup, whole;
+  for (const PromptPiece& piece : prompt->pieces()) {
+    (piece.plain ? plain : markup) += piece.text + "|";
+    whole += piece.text;
+  }
+  EXPECT_EQ(whole, *RenderPrompt(request));
+  EXPECT_EQ(plain, "<｜User｜>|{\"name\": \"f\"}|a</think>|b|f|k|</think>|<think>|");
+  EXPECT_EQ(markup.find("a</think>"), std::string::npos);
+}
+
 TEST(ChatEncoding, PrefixesEffort) {
   const std::string question = R"([{"role": "user", "content": "Q"}])";
   const std::string plain = Render(question, Thinking::kLow);

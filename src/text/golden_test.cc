@@ -75,7 +75,7 @@ TEST(Golden, Tokenize) {
   }
 }
 
-Result<std::string> RenderCase(const JsonValue& item) {
+Result<PromptPieces> RenderCase(const JsonValue& item) {
   RenderRequest request;
   TRY_ASSIGN(request.encoding, ParseEncoding(Text(item, "version")));
   const std::string effort = Text(item, "reasoning_effort");
@@ -83,7 +83,13 @@ Result<std::string> RenderCase(const JsonValue& item) {
   TRY_ASSIGN(request.thinking, ThinkingFromMode(request.encoding, Text(item, "thinking_mode"), given ? std::optional<std::string_view>(effort) : std::nullopt));
   if (const JsonValue* drop = item.Find("drop_thinking")) request.drop_thinking = drop->IsTruthy();
   TRY_ASSIGN(request.messages, ReadMessages(*item.Find("messages")));
-  return RenderPrompt(request);
+  return RenderPieces(request);
+}
+
+std::string TextOf(const PromptPieces& prompt) {
+  std::string text;
+  for (const PromptPiece& piece : prompt.pieces()) text += piece.text;
+  return text;
 }
 
 TEST(Golden, Render) {
@@ -91,15 +97,36 @@ TEST(Golden, Render) {
   for (const JsonValue& item : ReadCases("render.jsonl")) {
     if (IsMarked(item, "accident")) continue;
     ++asked;
-    const Result<std::string> prompt = RenderCase(item);
+    const Result<PromptPieces> prompt = RenderCase(item);
     if (IsMarked(item, "error")) {
       EXPECT_FALSE(prompt) << Text(item, "case");
     } else {
       ASSERT_TRUE(prompt) << Text(item, "case") << ": " << prompt.error().message;
-      EXPECT_EQ(*prompt, Text(item, "expected")) << Text(item, "case");
+      EXPECT_EQ(TextOf(*prompt), Text(item, "expected")) << Text(item, "case");
     }
   }
   EXPECT_EQ(asked, 250U);
+}
+
+// A prompt in pieces is the prompt, and its ids are the same wherever no message spells an added token.
+TEST(Golden, RenderedPieces) {
+  const Result<Tokenizer> tokenizer = OpenVendorTokenizer();
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  std::size_t ordinary = 0, spelling = 0;
+  for (const JsonValue& item : ReadCases("render.jsonl")) {
+    const Result<PromptPieces> prompt = RenderCase(item);
+    if (!prompt) continue;
+    const std::string whole = TextOf(*prompt);
+    bool spells = false;
+    for (const PromptPiece& piece : prompt->pieces()) {
+      spells = spells || (piece.plain && tokenizer->Encode(piece.text) != tokenizer->EncodePlain(piece.text));
+    }
+    EXPECT_EQ(tokenizer->Decode(tokenizer->EncodePieces(prompt->pieces())), whole) << Text(item, "case");
+    EXPECT_EQ(tokenizer->EncodePieces(prompt->pieces()) == tokenizer->Encode(whole), !spells) << Text(item, "case");
+    ++(spells ? spelling : ordinary);
+  }
+  EXPECT_GT(ordinary, 150U);
+  EXPECT_GT(spelling, 0U);
 }
 
 TEST(Golden, Parse) {

@@ -93,6 +93,26 @@ std::vector<std::int32_t> Tokenizer::Encode(std::string_view text) const {
   return ids;
 }
 
+std::vector<std::int32_t> Tokenizer::EncodePieces(std::span<const PromptPiece> pieces) const {
+  std::vector<std::int32_t> ids;
+  std::string run;
+  const auto plain = [&](std::string_view text) { run += text; };
+  const auto token = [&](std::int32_t id) {
+    AppendPlain(run, ids);
+    run.clear();
+    ids.push_back(id);
+  };
+  for (const PromptPiece& piece : pieces) {
+    if (piece.plain) {
+      run += piece.text;
+    } else {
+      raw_added_.Find(piece.text, [&](std::string_view rest) { normalized_added_.Find(rest, plain, token); }, token);
+    }
+  }
+  AppendPlain(run, ids);
+  return ids;
+}
+
 std::string Tokenizer::Decode(std::span<const std::int32_t> ids) const {
   std::string text;
   for (const std::int32_t id : ids) text += vocabulary_.Bytes(id);

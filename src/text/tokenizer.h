@@ -12,6 +12,7 @@
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/pretokenizer.h"
+#include "text/prompt_piece.h"
 #include "text/vocabulary.h"
 
 namespace baleen::text {
@@ -27,6 +28,9 @@ class Tokenizer {
   std::vector<std::int32_t> Encode(std::string_view text) const;
   /// The same, but a text that looks like an added token stays text: for what a user wrote.
   std::vector<std::int32_t> EncodePlain(std::string_view text) const;
+  /// Added tokens are recognised inside pieces of markup only; between two of them the text is encoded as one, whatever pieces it came in.
+  /// So this is Encode of the whole wherever plain text and the edges of pieces hold no added token.
+  std::vector<std::int32_t> EncodePieces(std::span<const PromptPiece> pieces) const;
 
   /// The bytes of the ids one after another; not UTF-8 if a code point is cut. Ids that name no token give nothing: see CheckIds.
   std::string Decode(std::span<const std::int32_t> ids) const;
