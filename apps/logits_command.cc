@@ -55,8 +55,9 @@ Status FeedAll(model::Transformer& model, const std::vector<std::int32_t>& token
     const model::Step step{{tokens.data() + begin, size}, {&segment, 1}, {wanted.data(), size}, {}};
     model.Forward(step);
     TRY(Append(model, rows, all.backbone));
-    if (model.has_mtp()) TRY(Append(model, model.Draft(step), all.mtp));
     begin += rows;
+    const std::int32_t next = begin < count ? tokens[static_cast<std::size_t>(begin)] : -1;
+    if (model.has_drafter()) TRY(Append(model, model.DraftLogits({&next, 1}), all.mtp));
     progress.Advance(static_cast<std::uint64_t>(rows));
   }
   return {};
@@ -96,7 +97,7 @@ Status RunLogits(const LogitsFlags& flags) {
     return diagnostics::ResourceError("the logits of " + std::to_string(count) + " tokens need " + std::to_string(bytes) + " bytes, more than half of this machine's memory; cut the prompt");
   }
   const std::int64_t rows = std::min({flags.chunk, count, kRowsPerStep, std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * vocab))});
-  TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1, .with_mtp = with_mtp}));
+  TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1, .draft_tokens = with_mtp ? 1 : 0}));
   AllLogits all;
   all.backbone.reserve(static_cast<std::size_t>(count * vocab));
   TRY(FeedAll(*opened.transformer, tokens, flags, all));

@@ -95,7 +95,7 @@ Status Score(const ScoreFlags& flags) {
                         std::to_string(count) + "; split the text");
   }
   const std::int64_t rows = std::min({kPrefillRows, count, std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * config.vocab_size))});
-  TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1, .with_mtp = false}));
+  TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1}));
   TRY_ASSIGN(scored.logprobs, engine::LogProbabilities(*opened.transformer, fed));
   return WriteStandardOutput(flags.json ? ScoreJson(scored) : ScoreTable(scored, tokenizer));
 }

@@ -61,14 +61,23 @@ struct ExpandStreams {
   Rounding rounding = Rounding::kNone;
 };
 
-/// The hyper head and its norm on chosen rows (§2.3, §8): y[i] = norm(Σ p·X[chosen[i]]).
+/// The hyper head and its norm on chosen rows (§2.3, §8): y[i] = norm(Σ p·X[chosen[i]]); without a norm weight the sum as it is.
 struct CollapseHead {
   const SiteWeights* site = nullptr;
   const float* streams = nullptr;
   std::span<const std::int32_t> chosen;
-  const float* norm_weight = nullptr;
+  const float* norm_weight = nullptr;  // [d], or null
   float* raw = nullptr;  // [chosen, n] scratch
   float* y = nullptr;    // [chosen, d]
+  Rounding rounding = Rounding::kNone;
+};
+
+/// out[r, :] = round(mean over the streams of row r) (§7.2: what a drafter reads of a layer), rows out_stride floats apart.
+struct MeanStreams {
+  const float* streams = nullptr;  // [rows, n, d]
+  std::int64_t rows = 0, n = 0, d = 0;
+  float* out = nullptr;
+  std::int64_t out_stride = 0;
   Rounding rounding = Rounding::kNone;
 };
 

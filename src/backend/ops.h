@@ -11,6 +11,7 @@ struct Ops {
   void (*collapse)(Device&, const CollapseStreams&) noexcept;
   void (*expand)(Device&, const ExpandStreams&) noexcept;
   void (*collapse_head)(Device&, const CollapseHead&) noexcept;
+  void (*mean_streams)(Device&, const MeanStreams&) noexcept;
   void (*quantize)(Device&, const Quantize&) noexcept;
   void (*linear)(Device&, const Linear&) noexcept;
   void (*grouped_linear)(Device&, const GroupedLinear&) noexcept;
@@ -23,6 +24,7 @@ struct Ops {
   void (*compress)(Device&, const Compress&) noexcept;
   void (*choose_rows)(Device&, const ChooseRows&) noexcept;
   void (*attend)(Device&, const Attend&) noexcept;
+  void (*keep_rows)(Device&, const KeepRows&) noexcept;
   void (*route)(Device&, const Route&) noexcept;
   void (*run_experts)(Device&, const RunExperts&) noexcept;
 };

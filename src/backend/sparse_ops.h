@@ -72,6 +72,8 @@ struct Attend {
   const float* query = nullptr;          // [rows, heads, dim]
   std::int64_t heads = 0;
   const float* sink = nullptr;           // [heads]
+  bool block = false;                    // a drafter's block (§7.2): every row sees the `window` rows before the segment, then all rows of
+                                         // the segment, later ones too; the ring stays as it is
   Rotation rotation;                     // of these rows
   float* out = nullptr;                  // [rows, heads, dim]
   Rounding rounding = Rounding::kNone;
@@ -80,6 +82,13 @@ struct Attend {
 constexpr ScratchSizes AttendScratch(std::int64_t heads, std::int64_t keys, std::int64_t dim) noexcept {
   return {kernels::AttendScratchFloats(heads, keys, dim), 0, keys + 16};
 }
+
+/// Puts a sequence's rows of a step into its window ring, as Attend does after it (§7.2: rows that come from elsewhere).
+struct KeepRows {
+  CacheView cache;
+  const std::byte* step_rows = nullptr;  // [rows, RowBytes]
+  KvRowLayout layout;
+};
 
 /// Chooses experts_per_token experts per row and their weights (§6.1), ids ascending.
 struct Route {

@@ -18,14 +18,34 @@ QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int6
   return buffer;
 }
 
-Rows TakeRows(tensor::Arena& arena, const Limits& limits, std::int64_t half) noexcept {
-  return {.tokens = arena.Take<std::int32_t>(limits.rows),
-          .positions = arena.Take<std::int64_t>(limits.rows),
-          .segments = arena.Take<SegmentRows>(limits.segments),
-          .plain_cosine = arena.Take<float>(limits.rows * half),
-          .plain_sine = arena.Take<float>(limits.rows * half),
-          .compressed_cosine = arena.Take<float>(limits.rows * half),
-          .compressed_sine = arena.Take<float>(limits.rows * half)};
+Rows TakeRows(tensor::Arena& arena, std::int64_t rows, std::int64_t segments, std::int64_t half) noexcept {
+  return {.tokens = arena.Take<std::int32_t>(rows),
+          .positions = arena.Take<std::int64_t>(rows),
+          .segments = arena.Take<SegmentRows>(segments),
+          .plain_cosine = arena.Take<float>(rows * half),
+          .plain_sine = arena.Take<float>(rows * half),
+          .compressed_cosine = arena.Take<float>(rows * half),
+          .compressed_sine = arena.Take<float>(rows * half)};
+}
+
+/// Rows that a block runs at once: a step's, or all blocks of a DSpark drafter.
+std::int64_t MostRows(const checkpoint::ModelConfig& config, const Limits& limits) noexcept {
+  const bool dspark = limits.draft_tokens > 0 && config.drafter == checkpoint::DrafterKind::kDspark;
+  return dspark ? std::max(limits.rows, limits.segments * config.dspark_block) : limits.rows;
+}
+
+DraftBuffers TakeDraft(tensor::Arena& arena, const checkpoint::ModelConfig& c, const Limits& limits) noexcept {
+  const std::int64_t segments = limits.segments, most = segments * limits.draft_tokens, rank = c.dspark_markov_rank;
+  DraftBuffers draft{.logits = arena.Take<float>(most * c.vocab_size), .logit_row = arena.Take<std::int32_t>(most), .owner = arena.Take<std::int32_t>(segments)};
+  if (c.drafter != checkpoint::DrafterKind::kDspark) return draft;
+  draft.head_y = arena.Take<float>(most * c.hidden_size);
+  draft.previous = arena.Take<std::int32_t>(segments);
+  draft.markov = arena.Take<float>(segments * rank);
+  draft.correction = arena.Take<float>(segments * c.vocab_size);
+  draft.confidence_input = arena.Take<float>(segments * (c.hidden_size + rank));
+  draft.confidence = arena.Take<float>(segments);
+  draft.reached = arena.Take<float>(segments);
+  return draft;
 }
 
 /// Compressed entries of the smallest ratio at the context limit.
@@ -47,10 +67,10 @@ bool HasIndexer(const checkpoint::ModelConfig& config) noexcept {
 
 void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, Arithmetic arithmetic, const Limits& limits) noexcept {
   const bool official = arithmetic == Arithmetic::kOfficial, indexer = HasIndexer(c);
-  const std::int64_t m = limits.rows, n = c.streams, d = c.hidden_size, mixes = (2 + n) * n, width = c.heads * c.head_dim;
+  const std::int64_t m = MostRows(c, limits), n = c.streams, d = c.hidden_size, mixes = (2 + n) * n, width = c.heads * c.head_dim;
   const std::int64_t pairs = m * (c.experts_per_token + 1), channels = 2 * std::max(c.head_dim, c.index_dim);
-  rows = TakeRows(arena, limits, c.rope_dim / 2);
-  streams = arena.Take<float>(m * n * d);
+  rows = TakeRows(arena, limits.rows, limits.segments, c.rope_dim / 2);
+  streams = arena.Take<float>(limits.rows * n * d);
   mix_raw = arena.Take<float>(m * mixes);
   mix = arena.Take<float>(m * mixes);
   x = TakeQuantized(arena, m, d, official);
@@ -82,19 +102,23 @@ void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, A
   expert_up = arena.Take<float>(pairs * c.expert_intermediate);
   expert_scales = arena.Take<float>(pairs * Groups(c.expert_intermediate));
   expert_out = arena.Take<float>(pairs * d);
-  if (limits.with_mtp) {
-    draft_rows = TakeRows(arena, limits, c.rope_dim / 2);
+  if (limits.draft_tokens > 0) {
+    draft_rows = TakeRows(arena, m, limits.segments, c.rope_dim / 2);
     draft_streams = arena.Take<float>(m * n * d);
-    draft_input = TakeQuantized(arena, m * n, d, official);
     draft_chosen = arena.Take<std::int32_t>(m);
+    if (c.drafter == checkpoint::DrafterKind::kMtp) draft_input = TakeQuantized(arena, m * n, d, official);
+    else features = TakeQuantized(arena, limits.rows, static_cast<std::int64_t>(c.dspark_target_layers.size()) * d, official);
+    draft = TakeDraft(arena, c, limits);
   }
-  head_raw = arena.Take<float>(limits.logit_rows * n);
-  head_y = arena.Take<float>(limits.logit_rows * d);
+  const std::int64_t heads = std::max(limits.logit_rows, limits.segments * limits.draft_tokens);
+  head_raw = arena.Take<float>(heads * n);
+  head_y = arena.Take<float>(heads * d);
   logits = arena.Take<float>(limits.logit_rows * c.vocab_size);
 }
 
 backend::ScratchSizes ScratchFor(const checkpoint::ModelConfig& c, const Limits& limits) noexcept {
-  const std::int64_t keys = std::min(c.window, limits.context) + MostEntries(c, limits);
+  const std::int64_t window = std::min(c.window, limits.context), block = limits.draft_tokens > 0 ? c.dspark_block : 0;
+  const std::int64_t keys = window + std::max(MostEntries(c, limits), block);
   backend::ScratchSizes sizes = backend::AttendScratch(c.heads, keys, c.head_dim);
   for (const LayerPlan& layer : PlanLayers(c)) {
     if (layer.ratio != 0) sizes = sizes.Max(backend::CompressScratch(layer.ratio, std::max(c.head_dim, c.index_dim), c.rope_dim));

@@ -16,7 +16,10 @@ struct Limits {
   std::int64_t context = 0;        // tokens of one sequence
   std::int64_t logit_rows = 1;     // rows_wanted of one step
   std::int64_t segments = 1;       // sequences of one step
-  bool with_mtp = false;
+  std::int64_t draft_tokens = 0;   // proposed to a sequence at most; 0 = the drafter is not loaded. A block of DSpark bounds it further
+  // DSpark proposes no token whose draft is accepted whole up to it with a smaller probability by its own confidences. A further row in a
+  // step costs about a third of the first (on V4-Flash the routed experts' bytes, which rows seldom share, against all that a row reads).
+  float least_confidence = 0.3f;
 };
 
 /// Plain numbers and, in official arithmetic, their e4m3 form (§9.2).
@@ -38,11 +41,28 @@ struct Rows {
   std::int32_t* tokens = nullptr;
   std::int64_t* positions = nullptr;
   SegmentRows* segments = nullptr;
+  bool blocks = false;             // segments are a drafter's blocks: their rows see each other and are not kept (§7.2)
   float *plain_cosine = nullptr, *plain_sine = nullptr;            // [rows, rope_dim / 2]
   float *compressed_cosine = nullptr, *compressed_sine = nullptr;
 
+  void Clear() noexcept { count = segment_count = 0, blocks = false; }
   std::span<const std::int32_t> TokenSpan() const noexcept { return {tokens, static_cast<std::size_t>(count)}; }
   std::span<const std::int64_t> PositionSpan() const noexcept { return {positions, static_cast<std::size_t>(count)}; }
+};
+
+/// What a Propose fills: a row per drafted token, rows of one place in the draft together.
+struct DraftBuffers {
+  float* logits = nullptr;             // [segments·draft_tokens, vocab]
+  std::int32_t* logit_row = nullptr;   // [segments, draft_tokens] rows of `logits`, -1 = not computed
+  std::int32_t *owner = nullptr;       // [segments] proposals that are still being drafted for
+  // DSpark
+  float* head_y = nullptr;             // [segments·draft_tokens, d], the hyper head's output normalised
+  std::int32_t* previous = nullptr;    // [segments] the token before the drafted one
+  float* markov = nullptr;             // [segments, rank] its embedding
+  float* correction = nullptr;         // [segments, vocab]
+  float* confidence_input = nullptr;   // [segments, d + rank]
+  float* confidence = nullptr;         // [segments]
+  float* reached = nullptr;            // [segments] product of the confidences so far, by proposal
 };
 
 /// Every buffer of a step, sized once for the limits; nothing is allocated while a step runs.
@@ -67,9 +87,11 @@ struct Activations {
   std::int32_t *pair_row = nullptr, *pair_of = nullptr, *active_experts = nullptr;
   std::int64_t* expert_begin = nullptr;
   float *expert_gate = nullptr, *expert_up = nullptr, *expert_scales = nullptr, *expert_out = nullptr;
-  QuantizedBuffer draft_input;                         // [rows·n, d]
+  QuantizedBuffer draft_input;                         // [rows·n, d], MTP
+  QuantizedBuffer features;                            // [rows, targets·d], DSpark: what the drafter reads of the backbone's layers
   std::int32_t* draft_chosen = nullptr;                // [rows]
-  float *head_raw = nullptr, *head_y = nullptr;        // [logit_rows, n], [logit_rows, d]
+  DraftBuffers draft;
+  float *head_raw = nullptr, *head_y = nullptr;        // [logit rows, n], [logit rows, d]
   float* logits = nullptr;                             // [logit_rows, vocab]
 
   /// Takes every buffer from the arena; with a counting arena it says how much they need.

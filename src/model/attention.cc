@@ -138,6 +138,7 @@ void Transformer::AttendSegments(const Layer& layer, const Rows& rows) noexcept 
                                      .query = a_.query + segment.first_row * width,
                                      .heads = config_.heads,
                                      .sink = layer.attention.sink.data(),
+                                     .block = rows.blocks,
                                      .rotation = RotationOf(layer, rows, segment.first_row),
                                      .out = a_.attended + segment.first_row * width,
                                      .rounding = rounding_});

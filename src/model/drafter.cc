@@ -1,67 +1,45 @@
 #include <algorithm>
-#include <cstring>
 
 #include "diagnostics/check.h"
 #include "model/transformer.h"
 
 namespace baleen::model {
 
-std::int64_t Transformer::Draft(const Step& step) noexcept {
-  CHECK(has_mtp() && limits_.with_mtp);
-  const std::int64_t count = BeginDraftRows(step);
-  if (count > 0) {
-    const MtpModule& module = weights_.mtp.front();
-    ProjectDraftInput(a_.draft_rows);
-    RunBlock(module.block, a_.draft_rows, a_.draft_streams);
-    for (std::int64_t r = 0; r < count; ++r) a_.draft_chosen[r] = static_cast<std::int32_t>(r);
-    ComputeLogits(module.head, a_.draft_streams, {a_.draft_chosen, static_cast<std::size_t>(count)});
+void Transformer::Propose(std::span<Proposal> proposals) noexcept {
+  CHECK(has_drafter());
+  CHECK(static_cast<std::int64_t>(proposals.size()) <= limits_.segments);
+  for (Proposal& proposal : proposals) {
+    CHECK(proposal.wanted <= limits_.draft_tokens && static_cast<std::int64_t>(proposal.tokens.size()) >= proposal.wanted);
+    CHECK(proposal.sequence == a_.rows.segments[proposal.segment].sequence);
+    CHECK(proposal.next_token >= 0 && proposal.next_token < config_.vocab_size);
+    proposal.proposed = 0;
   }
-  KeepCarry();
-  return count;
+  std::fill_n(a_.draft.logit_row, limits_.segments * limits_.draft_tokens, -1);
+  if (drafter() == checkpoint::DrafterKind::kMtp) {
+    ProposeMtp(proposals);
+  } else {
+    ProposeDspark(proposals);
+  }
 }
 
-/// A draft row stands one position before its token: its streams are those of the row before, or the ones carried from the last step.
-std::int64_t Transformer::BeginDraftRows(const Step& step) noexcept {
-  Rows& rows = a_.draft_rows;
-  const std::int64_t floats = config_.streams * config_.hidden_size;
-  rows.count = 0;
-  rows.segment_count = 0;
-  for (std::int64_t s = 0; s < a_.rows.segment_count; ++s) {
-    const SegmentRows& segment = a_.rows.segments[s];
-    const std::int64_t skipped = segment.first_position == 0 ? 1 : 0;  // no position stands before the first token
-    if (segment.rows <= skipped) continue;
-    rows.segments[rows.segment_count++] = {segment.sequence, segment.first_position - 1 + skipped, segment.rows - skipped, rows.count};
-    for (std::int64_t i = skipped; i < segment.rows; ++i, ++rows.count) {
-      const float* source = i > 0 ? a_.streams + (segment.first_row + i - 1) * floats : segment.sequence->Carry();
-      std::memcpy(a_.draft_streams + rows.count * floats, source, static_cast<std::size_t>(4 * floats));
-      rows.tokens[rows.count] = step.tokens[static_cast<std::size_t>(segment.first_row + i)];
-      rows.positions[rows.count] = segment.first_position - 1 + i;
-    }
-  }
-  MakeRotations(rows);
-  return rows.count;
+std::span<const float> Transformer::DraftedLogits(std::int64_t proposal, std::int64_t place) const noexcept {
+  const std::int32_t row = a_.draft.logit_row[proposal * limits_.draft_tokens + place];
+  CHECK(row >= 0);
+  return {a_.draft.logits + row * config_.vocab_size, static_cast<std::size_t>(config_.vocab_size)};
 }
 
-/// Y = h_proj norm(X) per stream + e_proj norm(embedding of the next token) (§7.1).
-void Transformer::ProjectDraftInput(const Rows& rows) noexcept {
-  const backend::Ops& ops = device_->ops();
-  const MtpModule& module = weights_.mtp.front();
-  const std::int64_t n = config_.streams, d = config_.hidden_size;
-  const auto eps = static_cast<float>(config_.norm_eps);
-  ops.embed(*device_, {weights_.embedding, rows.TokenSpan(), 1, a_.x.x, d});
-  ops.norm(*device_, {a_.x.x, rows.count, d, d, module.token_norm.data(), eps, a_.x.x, rounding_});
-  ops.linear(*device_, {module.token_projection, Quantized(a_.x, rows.count, d), rows.count, a_.y, rounding_});
-  ops.norm(*device_, {a_.draft_streams, rows.count * n, d, d, module.stream_norm.data(), eps, a_.draft_input.x, rounding_});
-  ops.linear(*device_, {module.stream_projection, Quantized(a_.draft_input, rows.count * n, d), rows.count * n, a_.draft_streams, rounding_});
-  ops.add_rows(*device_, {a_.draft_streams, a_.y, rows.count, n, d, rounding_});
+/// The rows of a step's segment that its sequence still holds: the engine may have rolled it back.
+std::int64_t Transformer::KeptRows(const SegmentRows& segment) const noexcept {
+  const std::int64_t kept = segment.sequence->length() - segment.first_position;
+  CHECK(kept >= 0 && kept <= segment.rows);
+  return kept;
 }
 
-void Transformer::KeepCarry() noexcept {
-  const std::int64_t floats = config_.streams * config_.hidden_size;
-  for (std::int64_t s = 0; s < a_.rows.segment_count; ++s) {
-    const SegmentRows& segment = a_.rows.segments[s];
-    std::memcpy(segment.sequence->Carry(), a_.streams + (segment.first_row + segment.rows - 1) * floats, static_cast<std::size_t>(4 * floats));
-  }
+/// The likeliest token of a row of draft logits, the lowest id of equals.
+void Transformer::DraftToken(Proposal& proposal, std::int64_t index, std::int32_t logit_row) noexcept {
+  const float* logits = a_.draft.logits + logit_row * config_.vocab_size;
+  a_.draft.logit_row[index * limits_.draft_tokens + proposal.proposed] = logit_row;
+  proposal.tokens[static_cast<std::size_t>(proposal.proposed++)] = static_cast<std::int32_t>(std::max_element(logits, logits + config_.vocab_size) - logits);
 }
 
 }  // namespace baleen::model

@@ -27,6 +27,12 @@ checkpoint::ModelConfig Within(checkpoint::ModelConfig config, std::int64_t cont
   return config;
 }
 
+/// Tokens that the checkpoint's drafter can propose at once, of the ones asked for.
+std::int64_t DraftTokens(const checkpoint::ModelConfig& config, std::int64_t asked) {
+  if (config.drafter == checkpoint::DrafterKind::kNone) return 0;
+  return config.drafter == checkpoint::DrafterKind::kDspark ? std::min(asked, config.dspark_block) : asked;
+}
+
 /// Bytes of the widened vectors and of the structures that say where every matrix lies.
 std::uint64_t OwnedBytes(const Weights& weights) {
   std::uint64_t floats = 0, structures = sizeof(Transformer);
@@ -40,6 +46,10 @@ std::uint64_t OwnedBytes(const Weights& weights) {
   };
   for (const Layer& l : weights.layers) layer(l);
   for (const MtpModule& m : weights.mtp) layer(m.block), add(m.token_norm), add(m.stream_norm), site(m.head.site), add(m.head.norm);
+  for (const DsparkDrafter& d : weights.dspark) {
+    for (const Layer& stage : d.stages) layer(stage);
+    add(d.feature_norm), site(d.head.site), add(d.head.norm);
+  }
   site(weights.head.site), add(weights.head.norm);
   return 4 * floats + structures;
 }
@@ -52,7 +62,9 @@ Transformer::Transformer(const checkpoint::ModelConfig& config, backend::Device&
       plain_frequencies_(RopeFrequencies(config, false)), compressed_frequencies_(RopeFrequencies(config, true)) {
   for (const Layer& layer : weights_.layers) cache_layout_.layers.push_back(LayoutOf(config_, layer.plan, arithmetic_));
   for (const MtpModule& module : weights_.mtp) cache_layout_.layers.push_back(LayoutOf(config_, module.block.plan, arithmetic_));
-  if (!weights_.mtp.empty()) cache_layout_.carry_floats = config_.streams * config_.hidden_size;
+  for (const DsparkDrafter& drafter : weights_.dspark) {
+    for (const Layer& stage : drafter.stages) cache_layout_.layers.push_back(LayoutOf(config_, stage.plan, arithmetic_));
+  }
 }
 
 Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits) {
@@ -61,9 +73,9 @@ Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpo
     return diagnostics::InvalidInput("the context must be 1 to " + std::to_string(config.max_positions) + " tokens (max_position_embeddings), asked for " +
                                      std::to_string(limits.context));
   }
-  TRY_ASSIGN(Weights weights, LoadWeights(checkpoint, limits.with_mtp));
+  TRY_ASSIGN(Weights weights, LoadWeights(checkpoint, limits.draft_tokens > 0));
   Limits used = limits;
-  used.with_mtp = limits.with_mtp && !weights.mtp.empty();
+  used.draft_tokens = DraftTokens(config, limits.draft_tokens);
   std::unique_ptr<Transformer> model(new Transformer(config, device, arithmetic, used, std::move(weights)));
   TRY(model->TakeMemory(checkpoint));
   return model;

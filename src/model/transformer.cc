@@ -8,12 +8,13 @@ namespace baleen::model {
 
 void Transformer::Forward(const Step& step) noexcept {
   BeginRows(step);
-  Embed(a_.rows);
+  Embed(a_.rows, a_.streams);
   for (const Layer& layer : weights_.layers) {
     RunBlock(layer, a_.rows, a_.streams);
+    KeepFeatures(layer);
     if (step.observer.see != nullptr) step.observer.see(step.observer.context, layer.cache_layer, a_.streams, a_.rows.count);
   }
-  ComputeLogits(weights_.head, a_.streams, step.rows_wanted);
+  ComputeLogits(weights_.head, a_.streams, step.rows_wanted, a_.logits);
   for (const Segment& segment : step.segments) segment.sequence->Advance(segment.rows);
 }
 
@@ -34,25 +35,24 @@ void Transformer::RunBlock(const Layer& layer, const Rows& rows, float* streams)
   expand();
 }
 
-void Transformer::Embed(const Rows& rows) noexcept {
-  device_->ops().embed(*device_, {weights_.embedding, rows.TokenSpan(), config_.streams, a_.streams, config_.streams * config_.hidden_size});
+void Transformer::Embed(const Rows& rows, float* streams) noexcept {
+  device_->ops().embed(*device_, {weights_.embedding, rows.TokenSpan(), config_.streams, streams, config_.streams * config_.hidden_size});
 }
 
-void Transformer::ComputeLogits(const Head& head, const float* streams, std::span<const std::int32_t> chosen) noexcept {
+void Transformer::ComputeLogits(const Head& head, const float* streams, std::span<const std::int32_t> chosen, float* logits) noexcept {
   const auto rows = static_cast<std::int64_t>(chosen.size());
-  CHECK(rows <= limits_.logit_rows);
+  CHECK(rows <= std::max(limits_.logit_rows, limits_.segments * limits_.draft_tokens));
   if (rows == 0) return;
   const backend::Ops& ops = device_->ops();
   ops.collapse_head(*device_, {&head.site.weights, streams, chosen, head.norm.data(), a_.head_raw, a_.head_y, rounding_});
-  ops.linear(*device_, {.weight = weights_.lm_head, .x = {.x = a_.head_y, .d = config_.hidden_size}, .rows = rows, .y = a_.logits});
+  ops.linear(*device_, {.weight = weights_.lm_head, .x = {.x = a_.head_y, .d = config_.hidden_size}, .rows = rows, .y = logits});
 }
 
 void Transformer::BeginRows(const Step& step) noexcept {
   Rows& rows = a_.rows;
   CHECK(static_cast<std::int64_t>(step.tokens.size()) <= limits_.rows);
   CHECK(static_cast<std::int64_t>(step.segments.size()) <= limits_.segments);
-  rows.count = 0;
-  rows.segment_count = 0;
+  rows.Clear();
   std::copy(step.tokens.begin(), step.tokens.end(), rows.tokens);
   for (const Segment& segment : step.segments) {
     const std::int64_t first = segment.sequence->length();

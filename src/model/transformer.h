@@ -9,6 +9,7 @@
 #include "checkpoint/checkpoint.h"
 #include "kvcache/layout.h"
 #include "model/activations.h"
+#include "model/drafter.h"
 #include "model/step.h"
 #include "model/weights.h"
 
@@ -39,10 +40,19 @@ class Transformer {
   /// Runs the step: afterwards every sequence is longer by its rows and Logits holds the rows wanted.
   void Forward(const Step& step) noexcept;
 
-  /// Runs the MTP module behind Forward(step) (§7.1): row i pairs the streams of position i with token i + 1 and predicts token i + 2.
-  /// A segment at position p with m rows gives rows p − 1 … p + m − 2, the first of a sequence only from position 0 on.
-  /// Draft logits replace Logits; returns how many rows there are. Must follow every step of a sequence, or none.
-  std::int64_t Draft(const Step& step) noexcept;
+  /// Brings the drafter up to the last step's rows that the proposals' sequences still hold and drafts tokens behind them (§7); call it
+  /// once after a step, and after every Rollback that belongs to it. The drafter of a sequence must see every step of it, or it drafts
+  /// from rows of others. Tokens are the likeliest, ties by the lowest id; what is drafted for a sequence does not depend on the others
+  /// nor on how it was cut into steps. Requires has_drafter(), and 0 <= wanted <= limits().draft_tokens.
+  void Propose(std::span<Proposal> proposals) noexcept;
+
+  /// [vocab] logits that chose the token at a place of the draft in the last Propose; place < proposed.
+  std::span<const float> DraftedLogits(std::int64_t proposal, std::int64_t place) const noexcept;
+
+  /// In place of Propose, all logits of the MTP module (§7.1): a row per row that the step's sequences still hold, from the streams of
+  /// its position i and token i + 1, predicts token i + 2. next_tokens: of every segment the token behind its last row; negative = not
+  /// known, that row is left out. They replace Logits; returns how many rows there are. Requires an MTP drafter.
+  std::int64_t DraftLogits(std::span<const std::int32_t> next_tokens) noexcept;
 
   /// [vocab] logits of the i-th row wanted.
   std::span<const float> Logits(std::int64_t i) const noexcept;
@@ -52,13 +62,17 @@ class Transformer {
   const Limits& limits() const noexcept { return limits_; }
   const MemoryPlan& memory_plan() const noexcept { return memory_plan_; }
   std::uint64_t ActivationBytes() const noexcept { return memory_.size(); }
-  bool has_mtp() const noexcept { return !weights_.mtp.empty(); }
+  /// The drafter that was loaded: kNone too where limits().draft_tokens is 0.
+  checkpoint::DrafterKind drafter() const noexcept {
+    return !weights_.mtp.empty() ? checkpoint::DrafterKind::kMtp : !weights_.dspark.empty() ? checkpoint::DrafterKind::kDspark : checkpoint::DrafterKind::kNone;
+  }
+  bool has_drafter() const noexcept { return drafter() != checkpoint::DrafterKind::kNone; }
 
  private:
   Transformer(const checkpoint::ModelConfig& config, backend::Device& device, Arithmetic arithmetic, const Limits& limits, Weights weights);
   Status TakeMemory(const checkpoint::Checkpoint& checkpoint);
 
-  void Embed(const Rows& rows) noexcept;
+  void Embed(const Rows& rows, float* streams) noexcept;
   void RunBlock(const Layer& layer, const Rows& rows, float* streams) noexcept;
   void Attend(const Layer& layer, const Rows& rows) noexcept;
   void Query(const Layer& layer, const Rows& rows) noexcept;
@@ -68,15 +82,27 @@ class Transformer {
   void AttendSegments(const Layer& layer, const Rows& rows) noexcept;
   void ProjectOutput(const Layer& layer, const Rows& rows) noexcept;
   void RunExperts(const Layer& layer, const Rows& rows) noexcept;
-  void ComputeLogits(const Head& head, const float* streams, std::span<const std::int32_t> chosen) noexcept;
+  void ComputeLogits(const Head& head, const float* streams, std::span<const std::int32_t> chosen, float* logits) noexcept;
 
   void BeginRows(const Step& step) noexcept;
-  std::int64_t BeginDraftRows(const Step& step) noexcept;
-  void ProjectDraftInput(const Rows& rows) noexcept;
   void MakeRotations(const Rows& rows) noexcept;
-  void KeepCarry() noexcept;
   backend::Rotation RotationOf(const Layer& layer, const Rows& rows, std::int64_t first_row) const noexcept;
   backend::Numbers Quantized(const QuantizedBuffer& buffer, std::int64_t rows, std::int64_t d) noexcept;
+
+  std::int64_t KeptRows(const SegmentRows& segment) const noexcept;
+  void DraftToken(Proposal& proposal, std::int64_t index, std::int32_t logit_row) noexcept;
+  void ProposeMtp(std::span<Proposal> proposals) noexcept;
+  std::int64_t ContinueDrafts(std::span<Proposal> proposals, std::int64_t drafting) noexcept;
+  void AddPairs(const SegmentRows& segment, std::int64_t count, std::int32_t next_token) noexcept;
+  void RunMtp() noexcept;
+  void ProjectDraftInput(const Rows& rows) noexcept;
+  void KeepFeatures(const Layer& layer) noexcept;
+  void ProposeDspark(std::span<Proposal> proposals) noexcept;
+  void StoreFeatureRows(std::span<const Proposal> proposals) noexcept;
+  std::int64_t RunDraftBlocks(std::span<const Proposal> proposals) noexcept;
+  void ComputeBlockLogits(std::span<const Proposal> proposals, std::int64_t drafting) noexcept;
+  std::int64_t DraftPlace(std::span<Proposal> proposals, std::int64_t going) noexcept;
+  void ComputeConfidence(std::span<const Proposal> proposals, std::int64_t going) noexcept;
 
   checkpoint::ModelConfig config_;
   backend::Device* device_;

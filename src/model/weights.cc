@@ -183,9 +183,11 @@ void LoadHead(Finder& find, const ModelConfig& c, const std::string& prefix, Hea
   head.norm = find.FindVector(prefix + "norm.weight", {c.hidden_size});
 }
 
+/// Every block of a drafter (§7).
+constexpr LayerPlan kDrafterPlan{.attention = AttentionKind::kWindow, .ratio = 0, .router = RouterKind::kScore};
+
 void LoadMtp(Finder& find, const ModelConfig& c, MtpModule& module) {
-  const LayerPlan plan{.attention = AttentionKind::kWindow, .ratio = 0, .router = RouterKind::kScore};
-  LoadLayer(find, c, "mtp.0.", plan, c.layers, module.block);
+  LoadLayer(find, c, "mtp.0.", kDrafterPlan, c.layers, module.block);
   module.token_projection = find.FindMatrix("mtp.0.e_proj.weight", c.hidden_size, c.hidden_size);
   module.stream_projection = find.FindMatrix("mtp.0.h_proj.weight", c.hidden_size, c.hidden_size);
   module.token_norm = find.FindVector("mtp.0.enorm.weight", {c.hidden_size});
@@ -193,21 +195,40 @@ void LoadMtp(Finder& find, const ModelConfig& c, MtpModule& module) {
   LoadHead(find, c, "mtp.0.", module.head);
 }
 
+/// A table whose rows are taken by token id.
+Matrix FindEmbedding(Finder& find, const std::string& name, std::int64_t rows, std::int64_t columns) {
+  const Matrix table = find.FindMatrix(name, rows, columns);
+  if (table.format != Format::kF32 && table.format != Format::kBf16) find.Fail(name + ": expected BF16 or F32");
+  return table;
+}
+
+void LoadDspark(Finder& find, const ModelConfig& c, DsparkDrafter& drafter) {
+  const auto targets = static_cast<std::int64_t>(c.dspark_target_layers.size());
+  for (std::int64_t i = 0; i < c.drafter_modules; ++i) LoadLayer(find, c, "mtp." + std::to_string(i) + ".", kDrafterPlan, c.layers + i, drafter.stages.emplace_back());
+  drafter.feature_projection = find.FindMatrix("mtp.0.main_proj.weight", c.hidden_size, targets * c.hidden_size);
+  drafter.feature_norm = find.FindVector("mtp.0.main_norm.weight", {c.hidden_size});
+  const std::string last = "mtp." + std::to_string(c.drafter_modules - 1) + ".";
+  LoadHead(find, c, last, drafter.head);
+  drafter.markov_embedding = FindEmbedding(find, last + "markov_head.markov_w1.weight", c.vocab_size, c.dspark_markov_rank);
+  drafter.markov_output = find.FindMatrix(last + "markov_head.markov_w2.weight", c.vocab_size, c.dspark_markov_rank);
+  drafter.confidence = find.FindMatrix(last + "confidence_head.proj.weight", 1, c.hidden_size + c.dspark_markov_rank);
+}
+
 }  // namespace
 
-Result<Weights> LoadWeights(const checkpoint::Checkpoint& checkpoint, bool with_mtp) {
+Result<Weights> LoadWeights(const checkpoint::Checkpoint& checkpoint, bool with_drafter) {
   const ModelConfig& c = checkpoint.config();
   Finder find(checkpoint);
   Weights weights;
-  weights.embedding = find.FindMatrix("embed.weight", c.vocab_size, c.hidden_size);
+  weights.embedding = FindEmbedding(find, "embed.weight", c.vocab_size, c.hidden_size);
   weights.lm_head = find.FindMatrix("head.weight", c.vocab_size, c.hidden_size);
-  if (weights.embedding.format != Format::kF32 && weights.embedding.format != Format::kBf16) find.Fail("embed.weight: expected BF16 or F32");
   const std::vector<LayerPlan> plan = PlanLayers(c);
   for (std::size_t i = 0; i < plan.size(); ++i) {
     LoadLayer(find, c, "layers." + std::to_string(i) + ".", plan[i], static_cast<std::int64_t>(i), weights.layers.emplace_back());
   }
   LoadHead(find, c, "", weights.head);
-  if (with_mtp && c.drafter == checkpoint::DrafterKind::kMtp) LoadMtp(find, c, weights.mtp.emplace_back());
+  if (with_drafter && c.drafter == checkpoint::DrafterKind::kMtp) LoadMtp(find, c, weights.mtp.emplace_back());
+  if (with_drafter && c.drafter == checkpoint::DrafterKind::kDspark) LoadDspark(find, c, weights.dspark.emplace_back());
   TRY(std::move(find).Finish());
   return weights;
 }

@@ -57,7 +57,7 @@ struct Layer {
   std::vector<backend::ExpertWeights> experts;  // routed, then the shared one
 };
 
-/// Hyper head and norm in front of the LM head (§2.3, §8); the backbone has one, the MTP module its own.
+/// Hyper head and norm in front of the LM head (§2.3, §8); the backbone has one, the drafter its own.
 struct Head {
   Site site;
   Vector norm;
@@ -71,16 +71,27 @@ struct MtpModule {
   Head head;
 };
 
+/// The DSpark drafter of the releases from 0731 on (§7.2): blocks that draft several tokens at once beside the backbone's features.
+struct DsparkDrafter {
+  std::deque<Layer> stages;
+  backend::Matrix feature_projection;            // main_proj [d, targets·d]
+  Vector feature_norm;                           // main_norm
+  Head head;                                     // of the last stage
+  backend::Matrix markov_embedding, markov_output;  // markov_w1, markov_w2 [vocab, rank]
+  backend::Matrix confidence;                    // confidence_head.proj [1, d + rank]
+};
+
 /// Every weight of a model: matrices point into the mapped checkpoint, vectors are owned. The checkpoint must outlive it. Not copyable.
 struct Weights {
   backend::Matrix embedding, lm_head;
   std::deque<Layer> layers;
   Head head;
-  std::deque<MtpModule> mtp;  // empty, or the one module
+  std::deque<MtpModule> mtp;         // empty, or the one module
+  std::deque<DsparkDrafter> dspark;  // empty, or the one drafter
 };
 
-/// Finds and checks every tensor the plan needs (§9.3). with_mtp: also the MTP module if the checkpoint has one.
+/// Finds and checks every tensor the plan needs (§9.3). with_drafter: also the drafter's if the checkpoint has one.
 /// Errors: a tensor that is absent, of a wrong shape or dtype; a hash table with an expert that does not exist.
-Result<Weights> LoadWeights(const checkpoint::Checkpoint& checkpoint, bool with_mtp);
+Result<Weights> LoadWeights(const checkpoint::Checkpoint& checkpoint, bool with_drafter);
 
 }  // namespace baleen::model

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -25,11 +26,15 @@ namespace {
 
 using model::Arithmetic;
 
-TEST(Allocation, StepsTakeNoMemory) {
-  const std::vector<std::int32_t> tokens = ReadTokens(CaseFolder("flash") / "tokens.json");
+class Allocation : public testing::TestWithParam<const char*> {};
+
+TEST_P(Allocation, StepsTakeNoMemory) {
+  std::vector<std::int32_t> tokens = ReadTokens(CaseFolder(GetParam()) / "tokens.json");
+  tokens.resize(49, tokens.front());
+  std::array<std::int32_t, 2> drafted;
   for (const hardware::Isa isa : Isas()) {
     for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial}) {
-      Runner runner(CaseFolder("flash"), isa, 2, arithmetic, 64, 16);
+      Runner runner(CaseFolder(GetParam()), isa, 2, arithmetic, 64, 16, 2);
       kvcache::Sequence sequence = *kvcache::Sequence::Create(runner.model().cache_layout(), 64);
       const std::int32_t wanted = 0;
       const std::int64_t before = allocations;
@@ -38,22 +43,30 @@ TEST(Allocation, StepsTakeNoMemory) {
         const model::Segment segment{&sequence, static_cast<std::int64_t>(rows)};
         const model::Step step{{tokens.data() + begin, rows}, {&segment, 1}, {&wanted, 1}, {}};
         runner.model().Forward(step);
-        runner.model().Draft(step);
         begin += rows;
+        model::Proposal proposal{.sequence = &sequence, .next_token = tokens[begin], .wanted = 2, .tokens = drafted};
+        runner.model().Propose({&proposal, 1});
+        if (runner.model().drafter() == checkpoint::DrafterKind::kMtp) runner.model().DraftLogits({&tokens[begin], 1});
       }
       EXPECT_EQ(allocations - before, 0) << hardware::IsaName(isa);
     }
   }
 }
 
-TEST(Allocation, PlanIsWhatIsTaken) {
-  Runner runner(std::filesystem::path(BALEEN_SOURCE_DIR) / "models/plankton", hardware::BestIsa(), 2, Arithmetic::kOfficial, 4096, 64);
+INSTANTIATE_TEST_SUITE_P(Drafters, Allocation, testing::Values("flash", "dspark"));
+
+class Plan : public testing::TestWithParam<std::string> {};
+
+TEST_P(Plan, IsWhatIsTaken) {
+  Runner runner(std::filesystem::path(BALEEN_SOURCE_DIR) / GetParam(), hardware::BestIsa(), 2, Arithmetic::kOfficial, 4096, 64, 3);
   const model::MemoryPlan& plan = runner.model().memory_plan();
   const auto sequence = kvcache::Sequence::Create(runner.model().cache_layout(), 4096);
   EXPECT_EQ(sequence->bytes(), plan.per_sequence);
   EXPECT_EQ(runner.device().ReservedBytes(), plan.thread_scratch);
   EXPECT_EQ(runner.model().ActivationBytes(), plan.activations);
 }
+
+INSTANTIATE_TEST_SUITE_P(Drafters, Plan, testing::Values("models/plankton", "tests/golden/checkpoints/dspark", "tests/golden/checkpoints/odd"));
 
 }  // namespace
 }  // namespace baleen::golden

@@ -103,7 +103,14 @@ std::array<std::vector<float>, 2> FeedTogether(model::Transformer& model, const 
       const auto row = model.Logits(static_cast<std::int64_t>(r));
       logits[owner[r]].insert(logits[owner[r]].end(), row.begin(), row.end());
     }
-    if (model.has_mtp()) model.Draft(step);
+    if (model.drafter() != checkpoint::DrafterKind::kMtp) continue;
+    std::vector<std::int32_t> next;
+    for (const model::Segment& segment : segments) {
+      const auto at = static_cast<std::size_t>(segment.sequence->length());
+      const auto& prompt = prompts[segment.sequence == &first ? 0 : 1];
+      next.push_back(at < prompt.size() ? prompt[at] : -1);
+    }
+    model.DraftLogits(next);
   }
   return logits;
 }

@@ -63,10 +63,11 @@ std::vector<std::int32_t> ReadTokens(const std::filesystem::path& file) {
   return nlohmann::json::parse(Must(hardware::ReadFile(file, 1 << 24))).get<std::vector<std::int32_t>>();
 }
 
-Runner::Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, std::int64_t context, std::int64_t rows)
+Runner::Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, std::int64_t context, std::int64_t rows,
+               std::int64_t draft_tokens)
     : checkpoint_(Must(checkpoint::Checkpoint::Open(folder))), device_(std::make_unique<backend::Device>(isa, threads)),
       model_(Must(model::Transformer::Load(checkpoint_, *device_, arithmetic,
-                                           {.rows = rows, .context = context, .logit_rows = rows, .segments = 4, .with_mtp = true}))) {}
+                                           {.rows = rows, .context = context, .logit_rows = rows, .segments = 4, .draft_tokens = draft_tokens}))) {}
 
 Outcome Runner::Feed(const std::vector<std::int32_t>& tokens, const Feeding& feeding) {
   const auto count = static_cast<std::int64_t>(tokens.size());
@@ -85,9 +86,10 @@ Outcome Runner::Feed(const std::vector<std::int32_t>& tokens, const Feeding& fee
     const model::Step step{{tokens.data() + begin, static_cast<std::size_t>(rows)}, {&segment, 1}, wanted, {Probe::See, &probe}};
     model_->Forward(step);
     for (std::int64_t r = 0; r < rows; ++r) run.logits.insert(run.logits.end(), model_->Logits(r).begin(), model_->Logits(r).end());
-    const std::int64_t drafted = model_->has_mtp() ? model_->Draft(step) : 0;
-    for (std::int64_t r = 0; r < drafted; ++r) run.mtp_logits.insert(run.mtp_logits.end(), model_->Logits(r).begin(), model_->Logits(r).end());
     begin += rows;
+    const std::int32_t next = begin < count ? tokens[static_cast<std::size_t>(begin)] : -1;
+    const std::int64_t drafted = model_->drafter() == checkpoint::DrafterKind::kMtp ? model_->DraftLogits({&next, 1}) : 0;
+    for (std::int64_t r = 0; r < drafted; ++r) run.mtp_logits.insert(run.mtp_logits.end(), model_->Logits(r).begin(), model_->Logits(r).end());
   }
   return run;
 }

@@ -41,7 +41,8 @@ struct Outcome {
 /// A model loaded for tests with room for whole prompts.
 class Runner {
  public:
-  Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, std::int64_t context, std::int64_t rows);
+  Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, std::int64_t context, std::int64_t rows,
+         std::int64_t draft_tokens = 1);
 
   Outcome Feed(const std::vector<std::int32_t>& tokens, const Feeding& feeding);
 

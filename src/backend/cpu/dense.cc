@@ -96,7 +96,15 @@ void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
     const float factor = k.root_mean({streams, site.n * site.d, site.norm_eps});
     k.head_mix({op.raw + r * site.n, factor, site.scale, site.base, site.n, site.hc_eps, pre});
     k.collapse({streams, site.n, site.d, pre, y, op.rounding});
-    k.norm({y, 1, site.d, site.d, op.norm_weight, site.norm_eps, y, op.rounding});
+    if (op.norm_weight != nullptr) k.norm({y, 1, site.d, site.d, op.norm_weight, site.norm_eps, y, op.rounding});
+  });
+}
+
+void RunMeanStreams(Device& device, const MeanStreams& op) noexcept {
+  float share[kernels::kMaxStreams];
+  std::fill_n(share, op.n, 1.0f / static_cast<float>(op.n));
+  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+    device.kernels().collapse({op.streams + r * op.n * op.d, op.n, op.d, share, op.out + r * op.out_stride, op.rounding});
   });
 }
 

@@ -11,6 +11,7 @@ void RunEmbed(Device& device, const Embed& op) noexcept;
 void RunCollapse(Device& device, const CollapseStreams& op) noexcept;
 void RunExpand(Device& device, const ExpandStreams& op) noexcept;
 void RunCollapseHead(Device& device, const CollapseHead& op) noexcept;
+void RunMeanStreams(Device& device, const MeanStreams& op) noexcept;
 void RunQuantize(Device& device, const Quantize& op) noexcept;
 void RunLinear(Device& device, const Linear& op) noexcept;
 void RunGroupedLinear(Device& device, const GroupedLinear& op) noexcept;
@@ -23,6 +24,7 @@ void RunAddRows(Device& device, const AddRows& op) noexcept;
 void RunCompress(Device& device, const Compress& op) noexcept;
 void RunChooseRows(Device& device, const ChooseRows& op) noexcept;
 void RunAttend(Device& device, const Attend& op) noexcept;
+void RunKeepRows(Device& device, const KeepRows& op) noexcept;
 void RunRoute(Device& device, const Route& op) noexcept;
 void RunAllExperts(Device& device, const RunExperts& op) noexcept;
 

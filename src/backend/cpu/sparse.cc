@@ -66,7 +66,9 @@ std::int64_t ListKeys(const Attend& op, std::int64_t r, const std::byte** keys) 
   const CacheView& cache = op.cache;
   const std::int64_t position = cache.first_position + r, bytes = op.layout.RowBytes();
   std::int64_t count = 0;
-  for (std::int64_t p = std::max<std::int64_t>(0, position - op.window + 1); p <= position; ++p) {
+  const std::int64_t first = op.block ? cache.first_position - op.window : position - op.window + 1;
+  const std::int64_t last = op.block ? cache.first_position + cache.rows - 1 : position;
+  for (std::int64_t p = std::max<std::int64_t>(0, first); p <= last; ++p) {
     keys[count++] = p >= cache.first_position ? op.step_rows + (p - cache.first_position) * bytes : cache.window + p % cache.window_rows * bytes;
   }
   const std::int64_t visible = Visible(position, op.ratio);
@@ -131,6 +133,10 @@ void RunAttend(Device& device, const Attend& op) noexcept {
               static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim))), op.rounding, device.ThreadFloats(thread), op.out + offset});
     k.rotate({op.out + offset, span.end - span.begin, dim, op.rotation.rope_dim, op.rotation.cosine + r * half, op.rotation.sine + r * half, true, op.rounding});
   });
+  if (!op.block) RunKeepRows(device, {op.cache, op.step_rows, op.layout});
+}
+
+void RunKeepRows(Device&, const KeepRows& op) noexcept {
   KeepLast(op.step_rows, op.cache.first_position, op.cache.rows, op.layout.RowBytes(), op.cache.window, op.cache.window_rows);
 }
 

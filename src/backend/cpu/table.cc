@@ -8,6 +8,7 @@ const Ops& Table() noexcept {
       .collapse = RunCollapse,
       .expand = RunExpand,
       .collapse_head = RunCollapseHead,
+      .mean_streams = RunMeanStreams,
       .quantize = RunQuantize,
       .linear = RunLinear,
       .grouped_linear = RunGroupedLinear,
@@ -20,6 +21,7 @@ const Ops& Table() noexcept {
       .compress = RunCompress,
       .choose_rows = RunChooseRows,
       .attend = RunAttend,
+      .keep_rows = RunKeepRows,
       .route = RunRoute,
       .run_experts = RunAllExperts,
   };
