@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "engine/counter_random.h"
-#include "engine/score.h"
 
 namespace baleen::engine {
 namespace {
@@ -61,6 +60,7 @@ TEST(Sampler, TopPKeepsTheFewestThatReachIt) {
     for (std::uint64_t i = 0; i < 4000; ++i) ++times[static_cast<std::size_t>(*sampler.Choose(logits, i))];
     return times;
   };
+  EXPECT_EQ(seen(0)[1], 4000);
   EXPECT_EQ(seen(1e-300)[1], 4000);
   EXPECT_EQ(seen(0.49)[1], 4000);
   const auto two = seen(0.6);
@@ -119,15 +119,20 @@ TEST(Sampler, RefusesWhatIsNoNumberAndImpossibleSettings) {
   for (const double temperature : {-1.0, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
     EXPECT_FALSE(Sampler::Create({.temperature = temperature}, 3)) << temperature;
   }
-  for (const double top_p : {0.0, -0.5, 1.5, static_cast<double>(NAN)}) EXPECT_FALSE(Sampler::Create({.top_p = top_p}, 3)) << top_p;
+  for (const double top_p : {-0.5, 1.5, static_cast<double>(NAN)}) EXPECT_FALSE(Sampler::Create({.top_p = top_p}, 3)) << top_p;
   EXPECT_FALSE(Sampler::Create({}, 3, {0, 0, 0}));
   EXPECT_FALSE(Sampler::Create({}, 3, {1, 1}));
 }
 
-TEST(Score, LogProbabilitiesAreThoseOfTheSoftmax) {
-  const std::vector<float> logits = {1000, 1001, 1000};
-  EXPECT_NEAR(*LogProbability(logits, 1), -std::log(1 + 2 * std::exp(-1.0)), 1e-12);
-  EXPECT_FALSE(LogProbability(std::vector<float>{0, NAN}, 0));
+TEST(Sampler, CountsTheAnswerAndStartsAnew) {
+  const std::vector<float> logits = {1, 0.5f, 0};
+  Sampler sampler = Make({.temperature = 0, .presence_penalty = 0.75}, 3);
+  for (int answer = 0; answer < 2; ++answer) {
+    EXPECT_EQ(*sampler.Choose(logits, 0), 0);
+    EXPECT_EQ(*sampler.Choose(logits, 1), 1);
+    EXPECT_EQ(*sampler.Choose(logits, 2), 0);
+    sampler.BeginAnswer();
+  }
 }
 
 }  // namespace
