@@ -65,9 +65,11 @@ std::vector<std::int32_t> ReadTokens(const std::filesystem::path& file) {
 
 Runner::Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, std::int64_t context, std::int64_t rows,
                std::int64_t draft_tokens)
+    : Runner(folder, isa, threads, arithmetic, {.rows = rows, .context = context, .logit_rows = rows, .segments = 4, .draft_tokens = draft_tokens}) {}
+
+Runner::Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, const model::Limits& limits)
     : checkpoint_(Must(checkpoint::Checkpoint::Open(folder))), device_(std::make_unique<backend::Device>(isa, threads)),
-      model_(Must(model::Transformer::Load(checkpoint_, *device_, arithmetic,
-                                           {.rows = rows, .context = context, .logit_rows = rows, .segments = 4, .draft_tokens = draft_tokens}))) {}
+      model_(Must(model::Transformer::Load(checkpoint_, *device_, arithmetic, limits))) {}
 
 Outcome Runner::Feed(const std::vector<std::int32_t>& tokens, const Feeding& feeding) {
   const auto count = static_cast<std::int64_t>(tokens.size());

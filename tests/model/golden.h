@@ -44,6 +44,8 @@ class Runner {
   Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, std::int64_t context, std::int64_t rows,
          std::int64_t draft_tokens = 1);
 
+  Runner(const std::filesystem::path& folder, hardware::Isa isa, int threads, model::Arithmetic arithmetic, const model::Limits& limits);
+
   Outcome Feed(const std::vector<std::int32_t>& tokens, const Feeding& feeding);
 
   model::Transformer& model() { return *model_; }
