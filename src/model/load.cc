@@ -2,36 +2,12 @@
 #include <cstdio>
 #include <utility>
 
+#include "diagnostics/check.h"
+#include "model/cache_layout.h"
 #include "model/transformer.h"
 
 namespace baleen::model {
 namespace {
-
-kvcache::LayerLayout LayoutOf(const checkpoint::ModelConfig& c, const LayerPlan& plan, Arithmetic arithmetic) {
-  const backend::RowFormat format = arithmetic == Arithmetic::kOfficial ? backend::RowFormat::kPacked : backend::RowFormat::kF32;
-  kvcache::LayerLayout layout{.window = c.window, .ratio = plan.ratio, .row = {format, c.head_dim, c.rope_dim}};
-  const std::int64_t overlap = plan.attention == AttentionKind::kCsa ? 2 : 1;
-  if (plan.attention != AttentionKind::kWindow) layout.tail = {overlap * plan.ratio, overlap * c.head_dim};
-  if (plan.attention == AttentionKind::kCsa) {
-    layout.indexed = true;
-    layout.index_row = {format, c.index_dim};
-    layout.index_tail = {overlap * plan.ratio, overlap * c.index_dim};
-  }
-  return layout;
-}
-
-/// Within a context of so many tokens a longer window or more chosen entries change nothing; their memory would be taken for nothing.
-checkpoint::ModelConfig Within(checkpoint::ModelConfig config, std::int64_t context) {
-  config.window = std::min(config.window, context);
-  config.index_top_k = std::min(config.index_top_k, std::max<std::int64_t>(1, context / 4));
-  return config;
-}
-
-/// Tokens that the checkpoint's drafter can propose at once, of the ones asked for.
-std::int64_t DraftTokens(const checkpoint::ModelConfig& config, std::int64_t asked) {
-  if (config.drafter == checkpoint::DrafterKind::kNone) return 0;
-  return config.drafter == checkpoint::DrafterKind::kDspark ? std::min(asked, config.dspark_block) : asked;
-}
 
 /// Bytes of the widened vectors and of the structures that say where every matrix lies.
 std::uint64_t OwnedBytes(const Weights& weights) {
@@ -57,14 +33,11 @@ std::uint64_t OwnedBytes(const Weights& weights) {
 }  // namespace
 
 Transformer::Transformer(const checkpoint::ModelConfig& config, backend::Device& device, Arithmetic arithmetic, const Limits& limits, Weights weights)
-    : config_(Within(config, limits.context)), device_(&device), arithmetic_(arithmetic),
+    : config_(ConfigWithin(config, limits.context)), device_(&device), arithmetic_(arithmetic),
       rounding_(arithmetic == Arithmetic::kOfficial ? backend::Rounding::kBf16 : backend::Rounding::kNone), limits_(limits), weights_(std::move(weights)),
+      cache_layout_(CacheLayoutOf(config, arithmetic, limits)),
       plain_frequencies_(RopeFrequencies(config, false)), compressed_frequencies_(RopeFrequencies(config, true)) {
-  for (const Layer& layer : weights_.layers) cache_layout_.layers.push_back(LayoutOf(config_, layer.plan, arithmetic_));
-  for (const MtpModule& module : weights_.mtp) cache_layout_.layers.push_back(LayoutOf(config_, module.block.plan, arithmetic_));
-  for (const DsparkDrafter& drafter : weights_.dspark) {
-    for (const Layer& stage : drafter.stages) cache_layout_.layers.push_back(LayoutOf(config_, stage.plan, arithmetic_));
-  }
+  CHECK(cache_layout_.layers.size() == weights_.layers.size() + weights_.mtp.size() + (weights_.dspark.empty() ? 0 : weights_.dspark.front().stages.size()));
 }
 
 Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits) {
@@ -75,7 +48,7 @@ Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpo
   }
   TRY_ASSIGN(Weights weights, LoadWeights(checkpoint, limits.draft_tokens > 0));
   Limits used = limits;
-  used.draft_tokens = DraftTokens(config, limits.draft_tokens);
+  used.draft_tokens = DraftTokensOf(config, limits.draft_tokens);
   std::unique_ptr<Transformer> model(new Transformer(config, device, arithmetic, used, std::move(weights)));
   TRY(model->TakeMemory(checkpoint));
   return model;
