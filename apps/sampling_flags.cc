@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 #include <span>
+#include <string_view>
 
 #include "hardware/file.h"
 #include "text/json_python.h"
@@ -66,6 +67,48 @@ Status AddEndId(const JsonValue& value, std::vector<std::int32_t>& ids) {
   return {};
 }
 
+// The sampler takes a top_p of 0 too; written by hand it is more likely a slip.
+Status CheckNumbers(const engine::Sampling& sampling, std::int64_t vocab_size) {
+  if (sampling.top_p == 0) return InvalidInput("top_p: expected a number above 0 and at most 1, found 0; 1 keeps every token");
+  return engine::CheckSampling(sampling, vocab_size);
+}
+
+// ID=VALUE
+Result<engine::LogitBias> ParseLogitBias(const std::string& text) {
+  engine::LogitBias bias;
+  const char* end = text.data() + text.size();
+  const auto id = std::from_chars(text.data(), end, bias.id);
+  if (id.ec == std::errc() && id.ptr != end && *id.ptr == '=') {
+    const char* begin = id.ptr + 1 + (std::string_view(id.ptr + 1, end).starts_with('+') ? 1 : 0);
+    const auto value = std::from_chars(begin, end, bias.bias);
+    if (value.ec == std::errc() && value.ptr == end) return bias;
+  }
+  return InvalidInput("--logit-bias: expected ID=VALUE such as 17=-100, found '" + diagnostics::Quoted(text) + "'");
+}
+
+Result<engine::Sampling> SamplingOf(const SamplingFlags& flags) {
+  engine::Sampling sampling{.temperature = flags.temperature.value_or(1),
+                            .top_p = flags.top_p.value_or(1),
+                            .top_k = flags.top_k,
+                            .min_p = flags.min_p,
+                            .frequency_penalty = flags.frequency_penalty,
+                            .presence_penalty = flags.presence_penalty};
+  for (const std::string& text : flags.logit_bias) {
+    TRY_ASSIGN(const engine::LogitBias bias, ParseLogitBias(text));
+    sampling.logit_bias.push_back(bias);
+  }
+  return sampling;
+}
+
+// The field's name in front of the message becomes the flag's.
+Status CheckFlagNumbers(const engine::Sampling& sampling, std::int64_t vocab_size) {
+  const Status fits = CheckNumbers(sampling, vocab_size);
+  if (fits) return {};
+  std::string message = "--" + fits.error().message;
+  std::replace(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(std::min(message.find(':'), message.size())), '_', '-');
+  return InvalidInput(message);
+}
+
 Status ReadGenerationConfig(const std::filesystem::path& folder, const SamplingFlags& flags, Settings& settings) {
   std::error_code ignored;
   const std::filesystem::path file = folder / "generation_config.json";
@@ -77,7 +120,7 @@ Status ReadGenerationConfig(const std::filesystem::path& folder, const SamplingF
     return InvalidInput("generation_config.json: expected an object, found " + std::string(config->Kind()) + "; correct or remove the file");
   TRY(ReadNumber(*config, "temperature", flags.temperature, settings.sampling.temperature));
   TRY(ReadNumber(*config, "top_p", flags.top_p, settings.sampling.top_p));
-  if (const auto fits = engine::Sampler::Create(settings.sampling, 1); !fits) {
+  if (const Status fits = CheckNumbers({.temperature = settings.sampling.temperature, .top_p = settings.sampling.top_p}, 1); !fits) {
     return InvalidInput("generation_config.json: " + fits.error().message + "; correct or remove the file");
   }
   const JsonValue* sample = config->Find("do_sample");
@@ -111,6 +154,20 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
   command.add_option("--temperature", flags.temperature, "0 = always the likeliest token (default: generation_config.json, else 1)")->check(RealNumber());
   command.add_option("--top-p", flags.top_p, "Keep the likeliest tokens up to this probability, (0, 1] (default: generation_config.json, else 1)")
       ->check(RealNumber());
+  command.add_option("--top-k", flags.top_k, "Keep so many of the likeliest tokens; 0 = all")
+      ->check(WholeNumber<std::int64_t>(0))
+      ->capture_default_str();
+  command.add_option("--min-p", flags.min_p, "Keep tokens at least so many times as likely as the likeliest, 0 to 1")->check(RealNumber())->capture_default_str();
+  command.add_option("--frequency-penalty", flags.frequency_penalty, "Taken off a token's logit for every time it stands in the answer, -2 to 2")
+      ->check(RealNumber())
+      ->capture_default_str();
+  command.add_option("--presence-penalty", flags.presence_penalty, "Taken off a token's logit once if it stands in the answer, -2 to 2")
+      ->check(RealNumber())
+      ->capture_default_str();
+  command
+      .add_option("--logit-bias", flags.logit_bias,
+                  "ID=VALUE: add VALUE, -100 to 100, to the logit of token ID (-100 forbids it); may be given several times")
+      ->allow_extra_args(false);
   command.add_option("--seed", flags.seed, "Same seed, same answer (default: drawn)")->check(WholeNumber<std::uint64_t>(0));
   command.add_option("--max-tokens", flags.max_tokens, "At most so many new tokens, thinking included")
       ->check(WholeNumber<std::int64_t>(1))
@@ -122,7 +179,8 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
 }
 
 Status CheckSamplingFlags(const SamplingFlags& flags) {
-  TRY(engine::Sampler::Create({.temperature = flags.temperature.value_or(1), .top_p = flags.top_p.value_or(1)}, 1));
+  TRY_ASSIGN(const engine::Sampling sampling, SamplingOf(flags));
+  TRY(CheckFlagNumbers(sampling, std::numeric_limits<std::int32_t>::max()));
   TRY(text::CheckUtf8(flags.system, "--system"));
   if (flags.stop.size() > kMostStops) {
     return InvalidInput("--stop: expected at most " + std::to_string(kMostStops) + " texts, found " + std::to_string(flags.stop.size()));
@@ -138,8 +196,8 @@ Result<Settings> MakeSettings(const SamplingFlags& flags, const std::filesystem:
                               const text::Tokenizer* tokenizer) {
   TRY(CheckSamplingFlags(flags));
   Settings settings;
-  settings.sampling.temperature = flags.temperature.value_or(1);
-  settings.sampling.top_p = flags.top_p.value_or(1);
+  TRY_ASSIGN(settings.sampling, SamplingOf(flags));
+  TRY(CheckFlagNumbers(settings.sampling, config.vocab_size));
   settings.sampling.seed = flags.seed ? *flags.seed : std::uint64_t{std::random_device{}()} << 32 | std::random_device{}();
   TRY(ReadGenerationConfig(folder, flags, settings));
   settings.end_ids.push_back(static_cast<std::int32_t>(config.eos_token));

@@ -19,13 +19,17 @@ namespace baleen::apps {
 struct SamplingFlags {
   std::string think = "off", encoding = "0731", system;
   std::optional<double> temperature, top_p;
+  std::int64_t top_k = 0;
+  double min_p = 0, frequency_penalty = 0, presence_penalty = 0;
+  std::vector<std::string> logit_bias;  // ID=VALUE
   std::optional<std::uint64_t> seed;
   std::int64_t max_tokens = 1024;
   std::int64_t context = 0;  // 0 = the command's own choice
   std::vector<std::string> stop;
 };
 
-/// Adds --think, --encoding, --system, --temperature, --top-p, --seed, --max-tokens, --context and --stop.
+/// Adds --think, --encoding, --system, --temperature, --top-p, --top-k, --min-p, --frequency-penalty, --presence-penalty, --logit-bias, --seed,
+/// --max-tokens, --context and --stop.
 void AddSamplingFlags(CLI::App& command, SamplingFlags& flags);
 
 /// What flags, generation_config.json and the tokenizer say together.

@@ -214,7 +214,8 @@ TEST(CheckSampling, TakesTheEndsOfEveryRangeAndNothingBeyond) {
       {"temperature", {.temperature = -1e-300}}, {"temperature", {.temperature = INFINITY}}, {"temperature", {.temperature = nan}},
       {"top_p", {.top_p = -1e-300}}, {"top_p", {.top_p = above1}}, {"top_p", {.top_p = nan}}, {"top_k", {.top_k = -1}},
       {"min_p", {.min_p = -1e-300}}, {"min_p", {.min_p = above1}}, {"min_p", {.min_p = nan}},
-      {"frequency_penalty", {.frequency_penalty = -above2}}, {"frequency_penalty", {.frequency_penalty = above2}}, {"frequency_penalty", {.frequency_penalty = nan}},
+      {"frequency_penalty", {.frequency_penalty = -above2}}, {"frequency_penalty", {.frequency_penalty = above2}},
+      {"frequency_penalty", {.frequency_penalty = nan}},
       {"presence_penalty", {.presence_penalty = -above2}}, {"presence_penalty", {.presence_penalty = above2}}, {"presence_penalty", {.presence_penalty = nan}},
       {"logit_bias", {.logit_bias = {{-1, 0}}}}, {"logit_bias", {.logit_bias = {{10, 0}}}}, {"logit_bias", {.logit_bias = {{3, above100}}}},
       {"logit_bias", {.logit_bias = {{3, -above100}}}}, {"logit_bias", {.logit_bias = {{3, nan}}}}, {"logit_bias", {.logit_bias = {{3, 1}, {4, 1}, {3, 1}}}}};
