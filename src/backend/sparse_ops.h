@@ -7,18 +7,29 @@
 
 namespace baleen::backend {
 
+/// One kind of one layer's compressed entries, which lie in the blocks of a sequence.
+struct EntryTable {
+  std::byte* const* blocks = nullptr;
+  std::int64_t per_block = 0;        // entries of a block
+  std::int64_t offset = 0;           // bytes from a block's beginning to the entries
+
+  std::byte* Row(std::int64_t entry, std::int64_t row_bytes) const noexcept {
+    return blocks[entry / per_block] + offset + entry % per_block * row_bytes;
+  }
+};
+
 /// One sequence's rows in a step and where its older state lies, for one layer.
 struct CacheView {
   std::int64_t first_position = 0;   // of the first row
   std::int64_t rows = 0;
   std::byte* window = nullptr;       // ring of `window_rows` KV rows; position p lies in slot p mod window_rows
-  std::int64_t window_rows = 0;
-  std::byte* entries = nullptr;      // compressed rows, entry s at s·RowBytes
-  std::byte* index_entries = nullptr;
+  std::int64_t window_rows = 0;      // at least what a row sees
+  EntryTable entries;                // compressed KV rows
+  EntryTable index_entries;
 };
 
 /// Runs one compressor over a sequence's rows (§4): pools every window that closes, normalises, rotates and stores it as an entry, then
-/// keeps the last tail_rows rows for the next step.
+/// keeps the last rows for the next step.
 struct Compress {
   const float* value = nullptr;  // [rows, channels]
   float* gate = nullptr;         // [rows, channels]; the position bias is added here
@@ -34,7 +45,7 @@ struct Compress {
   bool index_keys = false;       // entries are index keys (layout `index`), not KV rows (layout `kv`)
   KvRowLayout kv;
   IndexRowLayout index;
-  std::byte* entries = nullptr;
+  EntryTable entries;
   Rounding rounding = Rounding::kNone;
 };
 

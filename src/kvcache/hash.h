@@ -35,5 +35,5 @@ Hash128 Chained(const Hash128& before, std::int32_t token) noexcept;
 
 template <>
 struct std::hash<baleen::kvcache::Hash128> {
-  std::size_t operator()(const baleen::kvcache::Hash128& hash) const noexcept { return static_cast<std::size_t>(hash.low); }
+  std::size_t operator()(const baleen::kvcache::Hash128& of) const noexcept { return static_cast<std::size_t>(of.low); }
 };

@@ -1,50 +1,147 @@
 #include "kvcache/sequence.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "diagnostics/check.h"
-#include "kvcache/pieces.h"
 
 namespace baleen::kvcache {
+namespace {
 
-Result<Sequence> Sequence::Create(const Layout& layout, std::int64_t capacity_tokens) {
+Status CheckCapacity(std::int64_t capacity_tokens) {
   if (capacity_tokens < 1) return diagnostics::InvalidInput("a sequence needs room for at least 1 token, asked for " + std::to_string(capacity_tokens));
-  TRY_ASSIGN(hardware::Region memory,
-             hardware::Region::Allocate(layout.Bytes(capacity_tokens), "the attention state of " + std::to_string(capacity_tokens) + " tokens"));
-  return Sequence(layout, capacity_tokens, std::move(memory));
+  return {};
 }
 
-Sequence::Sequence(const Layout& layout, std::int64_t capacity, hardware::Region memory) : layout_(&layout), capacity_(capacity), memory_(std::move(memory)) {
-  std::uint64_t begin = Padded(4 * layout.carry_floats);
-  for (const LayerLayout& layer : layout.layers) {
-    begins_.push_back(begin);
-    begin += layer.Bytes(capacity);
+}  // namespace
+
+Result<Sequence> Sequence::Create(const Layout& layout, std::int64_t capacity_tokens) {
+  TRY(CheckCapacity(capacity_tokens));
+  TRY_ASSIGN(std::unique_ptr<Pool> own,
+             Pool::Create(layout, layout.Blocks(capacity_tokens), 1, "the attention state of " + std::to_string(capacity_tokens) + " tokens"));
+  Pool* pool = own.get();
+  Sequence sequence(std::move(own), pool, *pool->TakeState(), capacity_tokens);
+  CHECK(sequence.Reserve(capacity_tokens));
+  return sequence;
+}
+
+Result<Sequence> Sequence::Create(Pool& pool, std::int64_t capacity_tokens) {
+  TRY(CheckCapacity(capacity_tokens));
+  const std::optional<StateId> state = pool.TakeState();
+  if (!state) {
+    return diagnostics::ResourceError("all " + std::to_string(pool.states()) + " sequences that the memory was planned for are in use; wait for one to end");
   }
+  return Sequence(nullptr, &pool, *state, capacity_tokens);
+}
+
+Sequence::Sequence(std::unique_ptr<Pool> own, Pool* pool, StateId state, std::int64_t capacity)
+    : own_(std::move(own)), pool_(pool), state_(state), capacity_(capacity) {
+  const auto most = static_cast<std::size_t>(layout().Blocks(capacity));
+  blocks_.reserve(most);
+  places_.reserve(most);
+}
+
+Sequence::Sequence(Sequence&& other) noexcept { *this = std::move(other); }
+
+Sequence& Sequence::operator=(Sequence&& other) noexcept {
+  std::swap(own_, other.own_);
+  std::swap(pool_, other.pool_);
+  std::swap(state_, other.state_);
+  std::swap(capacity_, other.capacity_);
+  std::swap(length_, other.length_);
+  std::swap(shortest_, other.shortest_);
+  std::swap(blocks_, other.blocks_);
+  std::swap(places_, other.places_);
+  return *this;
+}
+
+Sequence::~Sequence() {
+  if (pool_ == nullptr) return;
+  ReleaseBlocks();
+  pool_->ReleaseState(state_);
+}
+
+void Sequence::ReleaseBlocks() noexcept {
+  while (!blocks_.empty()) {
+    pool_->Release(blocks_.back());
+    blocks_.pop_back();
+    places_.pop_back();
+  }
+}
+
+void Sequence::Append(BlockId block) noexcept {
+  CHECK(blocks_.size() < blocks_.capacity());
+  blocks_.push_back(block);
+  places_.push_back(pool_->Block(block));
+}
+
+bool Sequence::Reserve(std::int64_t tokens) noexcept {
+  CHECK(tokens <= capacity_);
+  const std::int64_t missing = layout().Blocks(tokens) - static_cast<std::int64_t>(blocks_.size());
+  if (missing > pool_->free_blocks()) return false;
+  for (std::int64_t i = 0; i < missing; ++i) Append(*pool_->TakeBlock());
+  return true;
+}
+
+std::int64_t Sequence::reserved() const noexcept {
+  const auto blocks = static_cast<std::int64_t>(blocks_.size());
+  return blocks > capacity_ / pool_->block_tokens() ? capacity_ : blocks * pool_->block_tokens();
+}
+
+void Sequence::Reset() noexcept {
+  length_ = shortest_ = 0;
+  if (own_ == nullptr) ReleaseBlocks();
 }
 
 void Sequence::Advance(std::int64_t tokens) noexcept {
   length_ += tokens;
-  CHECK(length_ <= capacity_);
+  CHECK(length_ <= reserved());
+  shortest_ = std::max(shortest_, length_ - layout().spare_rows);
 }
 
-backend::CacheView Sequence::Layer(std::int64_t layer) noexcept {
-  const LayerLayout& layout = layout_->layers[static_cast<std::size_t>(layer)];
-  const Pieces at = PiecesOf(layout, capacity_);
-  std::byte* begin = memory_.data() + begins_[static_cast<std::size_t>(layer)];
-  return {.window = begin + at.window, .window_rows = layout.window, .entries = begin + at.entries, .index_entries = begin + at.index_entries};
+void Sequence::Rollback(std::int64_t length) noexcept {
+  CHECK(length >= shortest_ && length <= length_);
+  const auto written_again = static_cast<std::size_t>(length / pool_->block_tokens());
+  for (std::size_t b = written_again; b < blocks_.size(); ++b) CHECK(pool_->Users(blocks_[b]) == 1);
+  length_ = length;
 }
 
-float* Sequence::Tail(std::int64_t layer) noexcept {
-  const Pieces at = PiecesOf(layout_->layers[static_cast<std::size_t>(layer)], capacity_);
-  return reinterpret_cast<float*>(memory_.data() + begins_[static_cast<std::size_t>(layer)] + at.tail);
+void Sequence::Adopt(std::span<const BlockId> blocks) noexcept {
+  CHECK(own_ == nullptr && length_ == 0 && blocks_.empty());
+  for (const BlockId block : blocks) {
+    pool_->Share(block);
+    Append(block);
+  }
 }
 
-float* Sequence::IndexTail(std::int64_t layer) noexcept {
-  const Pieces at = PiecesOf(layout_->layers[static_cast<std::size_t>(layer)], capacity_);
-  return reinterpret_cast<float*>(memory_.data() + begins_[static_cast<std::size_t>(layer)] + at.index_tail);
+void Sequence::Resume(std::int64_t length) noexcept {
+  CHECK(length_ == 0 && length <= reserved());
+  length_ = shortest_ = length;
 }
 
-float* Sequence::Carry() noexcept { return reinterpret_cast<float*>(memory_.data()); }
+backend::CacheView Sequence::Layer(std::int64_t layer) const noexcept {
+  const LayerLayout& kept = layout().layers[static_cast<std::size_t>(layer)];
+  const LayerPieces& at = pool_->pieces().layers[static_cast<std::size_t>(layer)];
+  const std::int64_t per_block = kept.ratio == 0 ? 0 : pool_->block_tokens() / kept.ratio;
+  return {.window = pool_->State(state_) + at.window,
+          .window_rows = layout().WindowSlots(kept),
+          .entries = {places_.data(), per_block, static_cast<std::int64_t>(at.entries)},
+          .index_entries = {places_.data(), per_block, static_cast<std::int64_t>(at.index_entries)}};
+}
+
+TailRing Sequence::Ring(const TailLayout& tail, std::uint64_t offset) const noexcept {
+  const std::int64_t slots = layout().TailSlots(tail);
+  auto* value = reinterpret_cast<float*>(pool_->State(state_) + offset);
+  return {value, value + slots * tail.channels, slots};
+}
+
+TailRing Sequence::Tail(std::int64_t layer) const noexcept {
+  return Ring(layout().layers[static_cast<std::size_t>(layer)].tail, pool_->pieces().layers[static_cast<std::size_t>(layer)].tail);
+}
+
+TailRing Sequence::IndexTail(std::int64_t layer) const noexcept {
+  return Ring(layout().layers[static_cast<std::size_t>(layer)].index_tail, pool_->pieces().layers[static_cast<std::size_t>(layer)].index_tail);
+}
 
 }  // namespace baleen::kvcache

@@ -54,22 +54,21 @@ void Transformer::StoreRows(const Layer& layer, const Rows& rows) noexcept {
 void Transformer::CompressRows(const Layer& layer, const Rows& rows, const CompressorWeights& compressor, bool index_keys) noexcept {
   const backend::Ops& ops = device_->ops();
   const kvcache::LayerLayout& layout = cache_layout_.layers[static_cast<std::size_t>(layer.cache_layer)];
-  const kvcache::TailLayout& tail = index_keys ? layout.index_tail : layout.tail;
   const backend::Numbers x{.x = a_.x.x, .d = config_.hidden_size};
   ops.linear(*device_, {compressor.value, x, rows.count, a_.compressor_value});
   ops.linear(*device_, {compressor.gate, x, rows.count, a_.compressor_gate});
   for (std::int64_t s = 0; s < rows.segment_count; ++s) {
     const SegmentRows& segment = rows.segments[s];
     const backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
-    float* kept = index_keys ? segment.sequence->IndexTail(layer.cache_layer) : segment.sequence->Tail(layer.cache_layer);
+    const kvcache::TailRing tail = index_keys ? segment.sequence->IndexTail(layer.cache_layer) : segment.sequence->Tail(layer.cache_layer);
     ops.compress(*device_, {.value = a_.compressor_value + segment.first_row * compressor.channels,
                             .gate = a_.compressor_gate + segment.first_row * compressor.channels,
                             .position_bias = compressor.position_bias.data(),
                             .first_position = segment.first_position,
                             .rows = segment.rows,
-                            .tail_value = kept,
-                            .tail_gate = kept + tail.rows * tail.channels,
-                            .tail_rows = tail.rows,
+                            .tail_value = tail.value,
+                            .tail_gate = tail.gate,
+                            .tail_rows = tail.slots,
                             .ratio = compressor.ratio,
                             .dim = compressor.dim,
                             .channels = compressor.channels,

@@ -33,7 +33,7 @@ std::int64_t DraftTokensOf(const checkpoint::ModelConfig& config, std::int64_t a
 
 kvcache::Layout CacheLayoutOf(const checkpoint::ModelConfig& config, Arithmetic arithmetic, const Limits& limits) {
   const checkpoint::ModelConfig within = ConfigWithin(config, limits.context);
-  kvcache::Layout layout;
+  kvcache::Layout layout{.spare_rows = std::max<std::int64_t>(1, DraftTokensOf(config, limits.draft_tokens)), .context = limits.context};
   for (const LayerPlan& plan : PlanLayers(within)) layout.layers.push_back(LayoutOf(within, plan, arithmetic));
   if (DraftTokensOf(config, limits.draft_tokens) > 0) {
     const LayerPlan window_only{};

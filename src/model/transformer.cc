@@ -56,7 +56,7 @@ void Transformer::BeginRows(const Step& step) noexcept {
   std::copy(step.tokens.begin(), step.tokens.end(), rows.tokens);
   for (const Segment& segment : step.segments) {
     const std::int64_t first = segment.sequence->length();
-    CHECK(first + segment.rows <= std::min(segment.sequence->capacity(), limits_.context));
+    CHECK(first + segment.rows <= std::min(segment.sequence->reserved(), limits_.context));
     rows.segments[rows.segment_count++] = {segment.sequence, first, segment.rows, rows.count};
     for (std::int64_t i = 0; i < segment.rows; ++i) rows.positions[rows.count++] = first + i;
   }

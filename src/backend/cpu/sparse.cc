@@ -48,9 +48,9 @@ void CloseWindow(Device& device, const Compress& op, std::int64_t w, int thread)
   }
   k.rotate({entry, 1, op.dim, 2 * half, cosine, sine, false, op.rounding});
   if (op.index_keys) {
-    k.pack_index({op.index, entry, op.entries + w * op.index.RowBytes(), scratch});
+    k.pack_index({op.index, entry, op.entries.Row(w, op.index.RowBytes()), scratch});
   } else {
-    k.pack_kv({op.kv, entry, op.entries + w * op.kv.RowBytes()});
+    k.pack_kv({op.kv, entry, op.entries.Row(w, op.kv.RowBytes())});
   }
 }
 
@@ -75,9 +75,20 @@ std::int64_t ListKeys(const Attend& op, std::int64_t r, const std::byte** keys) 
   const std::int64_t entries = op.chosen != nullptr ? std::min(visible, op.top_k) : visible;
   for (std::int64_t i = 0; i < entries; ++i) {
     const std::int64_t entry = op.chosen != nullptr ? op.chosen[r * op.top_k + i] : i;
-    keys[count++] = cache.entries + entry * bytes;
+    keys[count++] = cache.entries.Row(entry, bytes);
   }
   return count;
+}
+
+/// score[s] of the row for the index keys s of the span, block by block: only there do they lie one after another.
+void ScoreKeys(Device& device, const ChooseRows& op, std::int64_t row, const Span& span, float* score, int thread) noexcept {
+  const EntryTable& keys = op.cache.index_entries;
+  for (std::int64_t s = span.begin; s < span.end;) {
+    const std::int64_t count = std::min(span.end - s, keys.per_block - s % keys.per_block);
+    device.kernels().index_score({op.query + row * op.heads * op.layout.dim, op.weights + row * op.heads, op.heads, op.layout,
+                                  keys.Row(s, op.layout.RowBytes()), count, op.rounding, device.ThreadFloats(thread), score + s});
+    s += count;
+  }
 }
 
 }  // namespace
@@ -94,7 +105,6 @@ void RunCompress(Device& device, const Compress& op) noexcept {
 }
 
 void RunChooseRows(Device& device, const ChooseRows& op) noexcept {
-  const std::int64_t query_floats = op.heads * op.layout.dim;
   for (std::int64_t begin = 0; begin < op.cache.rows; begin += op.score_rows) {
     const std::int64_t group = std::min(op.score_rows, op.cache.rows - begin);
     const std::int64_t most = Visible(op.cache.first_position + begin + group - 1, op.ratio), parts = Parts(most, kKeysPerPart);
@@ -103,9 +113,7 @@ void RunChooseRows(Device& device, const ChooseRows& op) noexcept {
         const std::int64_t row = begin + part / parts, visible = Visible(op.cache.first_position + row, op.ratio);
         const Span span = Part(visible, kKeysPerPart, part % parts);
         if (visible <= op.top_k || span.begin >= span.end) return;
-        device.kernels().index_score({op.query + row * query_floats, op.weights + row * op.heads, op.heads, op.layout,
-                                      op.cache.index_entries + span.begin * op.layout.RowBytes(), span.end - span.begin, op.rounding,
-                                      device.ThreadFloats(thread), op.score + (row - begin) * op.score_stride + span.begin});
+        ScoreKeys(device, op, row, span, op.score + (row - begin) * op.score_stride, thread);
       });
     }
     device.workers().Run(group, [&](std::int64_t r, int thread) noexcept {
