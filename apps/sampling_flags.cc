@@ -157,7 +157,9 @@ void AddSamplingFlags(CLI::App& command, SamplingFlags& flags) {
   command.add_option("--top-k", flags.top_k, "Keep so many of the likeliest tokens; 0 = all")
       ->check(WholeNumber<std::int64_t>(0))
       ->capture_default_str();
-  command.add_option("--min-p", flags.min_p, "Keep tokens at least so many times as likely as the likeliest, 0 to 1")->check(RealNumber())->capture_default_str();
+  command.add_option("--min-p", flags.min_p, "Keep tokens at least so many times as likely as the likeliest, 0 to 1")
+      ->check(RealNumber())
+      ->capture_default_str();
   command.add_option("--frequency-penalty", flags.frequency_penalty, "Taken off a token's logit for every time it stands in the answer, -2 to 2")
       ->check(RealNumber())
       ->capture_default_str();
