@@ -1,10 +1,12 @@
 // Drafts against a second implementation written from the specification (§7), in double precision.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "checkpoint/twin.h"
 #include "golden.h"
 #include "slow_drafter.h"
 
@@ -80,6 +82,24 @@ std::vector<Numbers64> Features(const Streams& streams, const checkpoint::ModelC
     }
   }
   return features;
+}
+
+/// A twin has other sizes and other target layers than the golden checkpoint: not all layers, and not from 0 on.
+TEST_P(DrafterReference, DsparkTwinsDraftToo) {
+  const auto folder = std::filesystem::temp_directory_path() / ("baleen-dspark-" + std::to_string(getpid()) + std::string(hardware::IsaName(GetParam())));
+  ASSERT_TRUE(checkpoint::WriteTwin(*checkpoint::PresetConfig("tiny-dspark"), folder, {.seed = 3}));
+  {
+    Runner runner(folder, GetParam(), 2, Arithmetic::kExact, {.rows = 64, .context = 64, .segments = 1, .draft_tokens = 9, .least_confidence = 0.0f});
+    const auto checkpoint = *checkpoint::Checkpoint::Open(folder);
+    ASSERT_NE(checkpoint.config().dspark_target_layers.front(), 0);
+    SlowDrafter slow(checkpoint);
+    const std::vector<std::int32_t> tokens = {5, 900, 17, 256, 33, 34, 35, 1000, 7, 7, 512, 3};
+    const Drafted ours = DraftBehind(runner.model(), tokens, 77);
+    const auto reference = slow.DraftDspark(Features(ours.streams, checkpoint.config()), 77);
+    ASSERT_EQ(static_cast<std::int64_t>(ours.tokens.size()), checkpoint.config().dspark_block);
+    for (std::size_t place = 0; place < ours.tokens.size(); ++place) EXPECT_LE(Difference(ours.logits[place], reference[place].logits), 1e-4);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_P(DrafterReference, DsparkBlocksAreThoseOfTheSpecification) {
