@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "apps/commands.h"
 
 namespace baleen::apps {
@@ -12,69 +10,6 @@ namespace {
 constexpr std::string_view kDim = "\033[2m", kPlain = "\033[0m";
 
 }  // namespace
-
-std::string StopFinder::Feed(std::string_view piece) {
-  if (found_) return {};
-  waiting_ += piece;
-  std::size_t end = std::string::npos, undecided = 0;
-  for (const std::string& stop : stops_) {
-    end = std::min(end, waiting_.find(stop));
-    for (std::size_t n = std::min(stop.size() - 1, waiting_.size()); n > undecided; --n) {
-      if (waiting_.ends_with(std::string_view(stop).substr(0, n))) undecided = n;
-    }
-  }
-  found_ = end != std::string::npos;
-  const std::size_t decided = found_ ? end : waiting_.size() - undecided;
-  std::string text = waiting_.substr(0, decided);
-  waiting_ = found_ ? std::string() : waiting_.substr(decided);
-  return text;
-}
-
-std::string StopFinder::Finish() { return std::exchange(waiting_, {}); }
-
-AnswerText::AnswerText(const text::Tokenizer* tokenizer, AnswerForm form, std::vector<std::string> stops) : stops_(std::move(stops)) {
-  if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer);
-  if (form != AnswerForm::kPlain) stream_.emplace(form == AnswerForm::kThinking);
-}
-
-std::vector<text::ReplyEvent> AnswerText::Push(std::int32_t id) {
-  if (!detokenizer_) return {};
-  return Read(stops_.Feed(detokenizer_->Push(id)));
-}
-
-std::vector<text::ReplyEvent> AnswerText::Finish() {
-  if (!detokenizer_) return {};
-  std::string rest = stops_.Feed(detokenizer_->Finish());
-  rest += stops_.Finish();
-  std::vector<text::ReplyEvent> events = Read(rest);
-  if (stream_) {
-    std::vector<text::ReplyEvent> last = stream_->Finish();
-    Keep(last);
-    events.insert(events.end(), std::make_move_iterator(last.begin()), std::make_move_iterator(last.end()));
-  }
-  return events;
-}
-
-std::vector<text::ReplyEvent> AnswerText::Read(const std::string& piece) {
-  if (piece.empty()) return {};
-  raw_ += piece;
-  std::vector<text::ReplyEvent> events;
-  if (stream_) {
-    events = stream_->Feed(piece);
-  } else {
-    events.push_back({text::ReplyEvent::Kind::kContent, piece, {}});
-  }
-  Keep(events);
-  return events;
-}
-
-void AnswerText::Keep(const std::vector<text::ReplyEvent>& events) {
-  for (const text::ReplyEvent& event : events) {
-    if (event.kind == text::ReplyEvent::Kind::kReasoning) reply_.reasoning_content += event.text;
-    if (event.kind == text::ReplyEvent::Kind::kContent) reply_.content += event.text;
-    reply_.tool_calls.insert(reply_.tool_calls.end(), event.calls.begin(), event.calls.end());
-  }
-}
 
 AnswerPrinter::AnswerPrinter(bool show_thinking) : show_thinking_(show_thinking), terminal_(isatty(STDOUT_FILENO) == 1) {}
 

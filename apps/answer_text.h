@@ -1,66 +1,18 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "text/detokenizer.h"
+#include "completion/answer_text.h"
+#include "diagnostics/result.h"
 #include "text/reply_parser.h"
 #include "text/reply_stream.h"
-#include "text/tokenizer.h"
 
 namespace baleen::apps {
 
-/// Finds stop texts across the edges of pieces, and holds back what may be the beginning of one.
-class StopFinder {
- public:
-  explicit StopFinder(std::vector<std::string> stops) : stops_(std::move(stops)) {}
-
-  /// The text that is certainly in front of every stop text.
-  std::string Feed(std::string_view piece);
-  /// What was held back; to be called once, when no more text comes.
-  std::string Finish();
-  bool found() const noexcept { return found_; }
-
- private:
-  std::vector<std::string> stops_;
-  std::string waiting_;
-  bool found_ = false;
-};
-
-/// How an answer is read.
-enum class AnswerForm {
-  kPlain,     // a completion: all of it is content
-  kReply,     // the prompt ended with </think>, or asks for no thinking
-  kThinking,  // the prompt ended with <think>
-};
-
-/// Turns the ids of one answer into text and its parts as they come. End tokens are not to be pushed.
-class AnswerText {
- public:
-  /// tokenizer: must outlive it; null = ids only, every text stays empty.
-  AnswerText(const text::Tokenizer* tokenizer, AnswerForm form, std::vector<std::string> stops);
-
-  /// What can be shown with this id. After stopped() nothing more comes.
-  std::vector<text::ReplyEvent> Push(std::int32_t id);
-  std::vector<text::ReplyEvent> Finish();
-
-  bool stopped() const noexcept { return stops_.found(); }
-  const std::string& raw() const noexcept { return raw_; }
-  const text::ParsedReply& reply() const noexcept { return reply_; }
-
- private:
-  std::vector<text::ReplyEvent> Read(const std::string& piece);
-  void Keep(const std::vector<text::ReplyEvent>& events);
-
-  std::optional<text::Detokenizer> detokenizer_;
-  StopFinder stops_;
-  std::optional<text::ReplyStream> stream_;  // none for a completion
-  std::string raw_;
-  text::ParsedReply reply_;
-};
+using completion::AnswerForm;
+using completion::AnswerText;
 
 /// Writes an answer's events to standard output as they come; thinking is dimmed where that is a terminal.
 class AnswerPrinter {

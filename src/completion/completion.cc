@@ -1,0 +1,114 @@
+#include "completion/completion.h"
+
+#include <algorithm>
+
+#include "completion/grammar.h"
+#include "text/special_tokens.h"
+
+namespace baleen::completion {
+namespace {
+
+engine::Sampling SamplingOf(const ServedModel& model, const SamplingWishes& wishes, std::uint64_t seed) {
+  engine::Sampling sampling = model.sampling;
+  sampling.temperature = wishes.temperature.value_or(sampling.temperature);
+  sampling.top_p = wishes.top_p.value_or(sampling.top_p);
+  sampling.top_k = wishes.top_k;
+  sampling.min_p = wishes.min_p.value_or(0);
+  sampling.frequency_penalty = wishes.frequency_penalty;
+  sampling.presence_penalty = wishes.presence_penalty;
+  for (const auto& [id, bias] : wishes.logit_bias) sampling.logit_bias.push_back({.id = id, .bias = bias});
+  sampling.seed = seed;
+  return sampling;
+}
+
+std::int64_t MostTokens(const CompletionRequest& request, AnswerForm form) {
+  if (request.max_tokens) return *request.max_tokens;
+  if (form == AnswerForm::kPlain) return kTextTokens;
+  return form == AnswerForm::kThinking ? kThinkingTokens : kReplyTokens;
+}
+
+// tool_choice none: the tools stay in the prompt, so that it is the same as before, but no block can begin.
+std::vector<std::uint8_t> AllowedIds(const ServedModel& model, const CompletionRequest& request) {
+  std::vector<std::uint8_t> allowed = model.allowed;
+  const std::optional<std::int32_t> dsml = model.tokenizer->Find(text::kDsml);
+  if (request.tools.empty() || request.tool_choice.kind != ToolChoice::Kind::kNone || !dsml) return allowed;
+  if (allowed.empty()) allowed.assign(static_cast<std::size_t>(model.vocab_size), 1);
+  allowed[static_cast<std::size_t>(*dsml)] = 0;
+  return allowed;
+}
+
+RequestError FailureOf(const engine::Ending& ending) {
+  const std::string why = ending.error ? ending.error->message : "the request was cancelled";
+  return Refuse(ending.finish == engine::Finish::kExpired ? 504 : 500, "", "the answer could not be finished: " + why, "failed");
+}
+
+}  // namespace
+
+engine::Request Completion::EngineRequest(const ServedModel& model, const Prompt& prompt, const std::optional<constraint::Grammar>& grammar, std::uint64_t seed) {
+  engine::Request out;
+  out.prompt = prompt.ids;
+  out.sampling = SamplingOf(model, request_.sampling, seed);
+  out.allowed = AllowedIds(model, request_);
+  if (!request_.ignore_eos || grammar) out.end_ids = model.end_ids;  // a form ends where it is complete
+  out.max_tokens = std::min(MostTokens(request_, prompt.form), model.context - static_cast<std::int64_t>(prompt.ids.size()));
+  out.likeliest = request_.logprobs;
+  if (grammar) out.constraint = StartGrammar(model, *grammar, prompt.form);
+  out.tenant = request_.tenant;
+  Answer* answer = answers_.emplace_back(std::make_unique<Answer>(*model.tokenizer, prompt.form, request_.stop, request_.logprobs.has_value())).get();
+  const bool ignores_end = out.end_ids.empty();
+  out.on_token = [answer, ignores_end, &model](const engine::TokenEvent& event) {
+    // An end token that does not end the answer is no text of it.
+    const bool end = ignores_end && std::find(model.end_ids.begin(), model.end_ids.end(), event.token.id) != model.end_ids.end();
+    return end ? answer->Skip(event) : answer->Push(event);
+  };
+  out.on_end = [this, answer](const engine::Ending& ending) { End(*answer, ending); };
+  return out;
+}
+
+Checked<std::unique_ptr<Completion>> Completion::Start(const EngineCalls& engine, const ServedModel& model, CompletionRequest request, std::uint64_t drawn_seed) {
+  TRY_ASSIGN(const Prompt prompt, BuildPrompt(model, request));
+  TRY_ASSIGN(const std::optional<constraint::Grammar> grammar, ChooseGrammar(model, request));
+  const std::uint64_t seed = request.sampling.seed.value_or(drawn_seed);
+  std::unique_ptr<Completion> completion(new Completion(engine, std::move(request)));
+  for (std::int64_t i = 0; i < completion->request_.n; ++i) {
+    Result<engine::RequestId> id = engine.submit(completion->EngineRequest(model, prompt, grammar, seed + static_cast<std::uint64_t>(i)));
+    if (!id) {
+      const RequestError error = RefuseFor(completion->request_.kind == CompletionRequest::Kind::kChat ? "messages" : "prompt", id.error());
+      if (i == 0) return error;
+      completion->answers_.pop_back();
+      completion->failure_ = error;
+      completion->Cancel();  // what runs already calls back: the completion must stay until it has ended
+      break;
+    }
+    completion->ids_.push_back(*id);
+    ++completion->running_;
+  }
+  return completion;
+}
+
+void Completion::Cancel() {
+  for (const engine::RequestId id : ids_) engine_->cancel(id);
+}
+
+void Completion::End(Answer& answer, const engine::Ending& ending) {
+  answer.End(ending);
+  --running_;
+  if (!answer.good() && !failure_) failure_ = FailureOf(ending);
+}
+
+CompletionUsage Completion::Usage() const noexcept {
+  CompletionUsage usage;
+  for (const auto& answer : answers_) {
+    if (!answer->ended()) continue;
+    const engine::Usage& one = answer->ending().usage;
+    if (usage.prompt_tokens == 0) {
+      usage.prompt_tokens = one.prompt_tokens;
+      usage.cached_tokens = one.cached_tokens;
+    }
+    usage.completion_tokens += one.completion_tokens;
+    usage.reasoning_tokens += answer->reasoning_tokens();
+  }
+  return usage;
+}
+
+}  // namespace baleen::completion

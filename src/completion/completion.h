@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "completion/answer.h"
+#include "completion/prompt.h"
+#include "engine/request.h"
+
+namespace baleen::completion {
+
+/// New tokens where a request names no max_tokens: as the vendor's service counts them for chats with and without thinking, and as
+/// OpenAI's reference does for raw prompts.
+inline constexpr std::int64_t kThinkingTokens = 32768, kReplyTokens = 4096, kTextTokens = 16;
+
+/// The two calls of an engine that a completion makes; see engine::Engine.
+struct EngineCalls {
+  std::function<Result<engine::RequestId>(engine::Request)> submit;
+  std::function<void(engine::RequestId)> cancel;
+};
+
+struct CompletionUsage {
+  std::int64_t prompt_tokens = 0, cached_tokens = 0;          // once, whatever n
+  std::int64_t completion_tokens = 0, reasoning_tokens = 0;  // of all choices
+};
+
+/// One request on its way through the engine. It must live until done(): the engine calls it back from Step. engine and model must outlive it.
+class Completion {
+ public:
+  /// Checks the rest, compiles the answer's form and submits n choices. Choice i draws with seed + i, the request's or else drawn_seed.
+  /// Errors: those of BuildPrompt, ChooseGrammar and of submit.
+  static Checked<std::unique_ptr<Completion>> Start(const EngineCalls& engine, const ServedModel& model, CompletionRequest request, std::uint64_t drawn_seed);
+
+  bool done() const noexcept { return running_ == 0; }
+  void Cancel();
+
+  const CompletionRequest& request() const noexcept { return request_; }
+  const std::vector<std::unique_ptr<Answer>>& answers() const noexcept { return answers_; }
+  /// Once done: why a choice failed, which fails the request.
+  const std::optional<RequestError>& failure() const noexcept { return failure_; }
+  CompletionUsage Usage() const noexcept;
+
+ private:
+  Completion(const EngineCalls& engine, CompletionRequest request) : engine_(&engine), request_(std::move(request)) {}
+  engine::Request EngineRequest(const ServedModel& model, const Prompt& prompt, const std::optional<constraint::Grammar>& grammar, std::uint64_t seed);
+  void End(Answer& answer, const engine::Ending& ending);
+
+  const EngineCalls* engine_;
+  CompletionRequest request_;
+  std::vector<std::unique_ptr<Answer>> answers_;
+  std::vector<engine::RequestId> ids_;
+  std::int64_t running_ = 0;
+  std::optional<RequestError> failure_;
+};
+
+}  // namespace baleen::completion

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "text/chat_encoding.h"
+
+namespace baleen::completion {
+
+/// A function that the model may call.
+struct Tool {
+  std::string name;
+  std::string function_json;    // the whole function object, as the prompt shows it
+  std::string parameters_json;  // a JSON schema; empty = not given
+  bool strict = false;          // its arguments must follow the schema
+};
+
+struct ToolChoice {
+  enum class Kind { kNone, kAuto, kRequired, kNamed };
+  Kind kind = Kind::kAuto;
+  std::string name;  // kNamed
+};
+
+/// What the content must be; reasoning is free.
+struct ResponseFormat {
+  enum class Kind { kText, kJsonObject, kJsonSchema };
+  Kind kind = Kind::kText;
+  std::string schema_json;  // kJsonSchema
+  bool strict = false;
+};
+
+/// What is asked of the choice of tokens; what is not given is the model's default.
+struct SamplingWishes {
+  std::optional<double> temperature, top_p, min_p;
+  std::int64_t top_k = 0;  // 0 = all
+  double frequency_penalty = 0, presence_penalty = 0;
+  std::vector<std::pair<std::int32_t, double>> logit_bias;  // ids of the vocabulary, each once
+  std::optional<std::uint64_t> seed;                        // choice i uses seed + i
+};
+
+/// One request for completions, whatever dialect it came in; checked.
+struct CompletionRequest {
+  enum class Kind { kChat, kText };
+  Kind kind = Kind::kChat;
+  std::string model;  // what the client wrote; may be empty
+
+  text::Messages messages;                                                // kChat
+  text::Thinking thinking = text::Thinking::kOff;                         // kChat
+  std::variant<std::string, std::vector<std::int32_t>> prompt = std::string();  // kText: as it stands
+
+  std::optional<std::int64_t> max_tokens;  // thinking counts
+  SamplingWishes sampling;
+  std::vector<std::string> stop;
+  std::optional<std::int64_t> logprobs;  // so many alternatives for every token
+  std::int64_t n = 1;
+  bool ignore_eos = false;
+  bool stream = false, stream_usage = false;
+
+  std::vector<Tool> tools;
+  ToolChoice tool_choice;
+  bool parallel_tool_calls = true;
+  ResponseFormat response_format;
+
+  std::string tenant;  // whose prefix cache it uses
+};
+
+}  // namespace baleen::completion

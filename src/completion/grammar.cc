@@ -1,0 +1,55 @@
+#include "completion/grammar.h"
+
+#include <algorithm>
+
+#include "text/special_tokens.h"
+
+namespace baleen::completion {
+namespace {
+
+bool HoldsTools(const CompletionRequest& request) {
+  using Kind = ToolChoice::Kind;
+  if (request.tools.empty() || request.tool_choice.kind == Kind::kNone) return false;
+  const bool strict = std::any_of(request.tools.begin(), request.tools.end(), [](const Tool& tool) { return tool.strict; });
+  return strict || request.tool_choice.kind != Kind::kAuto || !request.parallel_tool_calls;
+}
+
+Result<constraint::Grammar> CompileTools(constraint::Compiler& compiler, const CompletionRequest& request) {
+  std::vector<constraint::ToolGrammar> tools;
+  for (const Tool& tool : request.tools) tools.push_back({.name = tool.name, .parameters = tool.parameters_json, .strict = tool.strict});
+  constraint::ToolChoice choice{.kind = constraint::ToolChoice::Kind::kAuto, .name = request.tool_choice.name, .parallel = request.parallel_tool_calls};
+  if (request.tool_choice.kind == ToolChoice::Kind::kRequired) choice.kind = constraint::ToolChoice::Kind::kRequired;
+  if (request.tool_choice.kind == ToolChoice::Kind::kNamed) choice.kind = constraint::ToolChoice::Kind::kNamed;
+  return compiler.ToolCalls(tools, choice);
+}
+
+// "response_format.json_schema.schema" of "response_format.json_schema.schema at /properties/a: …".
+RequestError Refused(const std::string& field, const diagnostics::Error& error) {
+  const bool named = error.message.starts_with("response_format") || error.message.starts_with("tool");
+  const std::string param = named ? error.message.substr(0, error.message.find_first_of(" :")) : field;
+  const bool too_much = error.kind == diagnostics::ErrorKind::kResource;
+  return Refuse(too_much ? 422 : 400, param, named ? error.message : field + ": " + error.message,
+                error.kind == diagnostics::ErrorKind::kUnsupported ? "unsupported" : "invalid_value");
+}
+
+}  // namespace
+
+Checked<std::optional<constraint::Grammar>> ChooseGrammar(const ServedModel& model, const CompletionRequest& request) {
+  using Kind = ResponseFormat::Kind;
+  const bool tools = HoldsTools(request);
+  if (!tools && request.response_format.kind == Kind::kText) return std::optional<constraint::Grammar>();
+  const std::string field = tools ? "tools" : "response_format";
+  if (model.compiler == nullptr) return Refuse(400, field, field + ": " + model.no_compiler_reason, "unsupported");
+  Result<constraint::Grammar> grammar = tools ? CompileTools(*model.compiler, request)
+                                        : request.response_format.kind == Kind::kJsonObject
+                                            ? model.compiler->JsonObject()
+                                            : model.compiler->JsonSchema(request.response_format.schema_json, request.response_format.strict);
+  if (!grammar) return Refused(field, grammar.error());
+  return std::optional<constraint::Grammar>(*std::move(grammar));
+}
+
+std::unique_ptr<engine::Constraint> StartGrammar(const ServedModel& model, const constraint::Grammar& grammar, AnswerForm form) {
+  return model.compiler->Start(grammar, form == AnswerForm::kThinking ? model.tokenizer->Find(text::kThinkingEnd) : std::nullopt);
+}
+
+}  // namespace baleen::completion

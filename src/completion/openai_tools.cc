@@ -1,0 +1,116 @@
+#include <algorithm>
+#include <unordered_set>
+
+#include "completion/openai_parts.h"
+#include "completion/openai_request.h"
+
+namespace baleen::completion {
+namespace {
+
+using text::JsonValue;
+
+constexpr std::string_view kNameForm = "1 to 64 letters, digits, _ and -";
+
+Checked<Tool> ReadTool(const JsonValue& json, const std::string& place) {
+  TRY_ASSIGN(const Fields entry, Fields::Of(&json, place));
+  TRY_ASSIGN(const std::optional<std::string> type, entry.Text("type", std::string::npos));
+  if (!type) return entry.WrongType("type", "\"function\"");
+  if (*type != "function") return entry.WrongValue("type", "\"function\"");
+  TRY_ASSIGN(const Fields function, Fields::Of(entry.Find("function"), place + ".function"));
+  TRY_ASSIGN(const std::optional<std::string> name, function.Text("name", std::string::npos));
+  if (!name) return function.WrongType("name", "a string");
+  if (!IsName(*name)) return function.WrongValue("name", kNameForm);
+  TRY(function.Text("description", std::string::npos));
+  TRY_ASSIGN(const std::optional<bool> strict, function.Boolean("strict"));
+  Tool tool{.name = *name, .function_json = text::WriteJson(*entry.Find("function")), .parameters_json = {}, .strict = strict.value_or(false)};
+  if (const JsonValue* parameters = function.Find("parameters")) {
+    if (parameters->AsObject() == nullptr) return function.WrongType("parameters", "an object, a JSON schema");
+    tool.parameters_json = text::WriteJson(*parameters);
+  }
+  return tool;
+}
+
+Checked<ToolChoice> ReadChoice(const Fields& body) {
+  using Kind = ToolChoice::Kind;
+  constexpr std::string_view kExpected = "\"none\", \"auto\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": …}}";
+  const JsonValue* value = body.Find("tool_choice");
+  if (value == nullptr) return ToolChoice{};
+  if (const std::string* word = value->AsString()) {
+    if (*word == "none") return ToolChoice{Kind::kNone, {}};
+    if (*word == "auto") return ToolChoice{Kind::kAuto, {}};
+    if (*word == "required") return ToolChoice{Kind::kRequired, {}};
+    return body.WrongValue("tool_choice", kExpected);
+  }
+  if (value->AsObject() == nullptr) return body.WrongType("tool_choice", kExpected);
+  const Fields choice(*value, "tool_choice");
+  TRY_ASSIGN(const std::optional<std::string> type, choice.Text("type", std::string::npos));
+  if (!type) return choice.WrongType("type", "\"function\"");
+  if (*type != "function") return choice.WrongValue("type", "\"function\"");
+  TRY_ASSIGN(const Fields function, Fields::Of(choice.Find("function"), "tool_choice.function"));
+  TRY_ASSIGN(const std::optional<std::string> name, function.Text("name", std::string::npos));
+  if (!name) return function.WrongType("name", "the name of one of the tools");
+  return ToolChoice{Kind::kNamed, *name};
+}
+
+}  // namespace
+
+bool IsName(std::string_view name) noexcept {
+  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
+  return !name.empty() && name.size() <= kMostNameBytes && std::all_of(name.begin(), name.end(), fits);
+}
+
+Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request) {
+  if (const JsonValue* tools = body.Find("tools")) {
+    if (tools->AsArray() == nullptr) return body.WrongType("tools", "an array of tools");
+    if (tools->AsArray()->size() > kMostTools) {
+      return Refuse(422, "tools", "tools: expected at most " + std::to_string(kMostTools) + ", found " + std::to_string(tools->AsArray()->size()) + "; offer fewer",
+                    "invalid_value");
+    }
+    std::unordered_set<std::string> names;
+    for (const JsonValue& json : *tools->AsArray()) {
+      const std::string place = "tools[" + std::to_string(request.tools.size()) + "]";
+      TRY_ASSIGN(Tool tool, ReadTool(json, place));
+      if (!names.insert(tool.name).second) {
+        return Refuse(422, place + ".function.name", place + ".function.name: expected each name once, found \"" + tool.name + "\" again; rename one", "invalid_value");
+      }
+      request.tools.push_back(std::move(tool));
+    }
+  }
+  TRY_ASSIGN(request.tool_choice, ReadChoice(body));
+  TRY_ASSIGN(const std::optional<bool> parallel, body.Boolean("parallel_tool_calls"));
+  request.parallel_tool_calls = parallel.value_or(true);
+  const bool forced = request.tool_choice.kind == ToolChoice::Kind::kRequired || request.tool_choice.kind == ToolChoice::Kind::kNamed;
+  if (forced && request.tools.empty()) return Refuse(400, "tool_choice", "tool_choice: expected tools to choose from, found none; add tools", "invalid_value");
+  const auto chosen = [&](const Tool& tool) { return tool.name == request.tool_choice.name; };
+  if (request.tool_choice.kind == ToolChoice::Kind::kNamed && std::none_of(request.tools.begin(), request.tools.end(), chosen)) {
+    return Refuse(400, "tool_choice.function.name", "tool_choice.function.name: expected the name of one of the tools, found \"" +
+                                                        diagnostics::Quoted(request.tool_choice.name) + "\"; correct it", "invalid_value");
+  }
+  return {};
+}
+
+Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request) {
+  const JsonValue* value = body.Find("response_format");
+  if (value == nullptr) return {};
+  using Kind = ResponseFormat::Kind;
+  TRY_ASSIGN(const Fields format, Fields::Of(value, "response_format"));
+  TRY_ASSIGN(const std::optional<std::string> type, format.Text("type", std::string::npos));
+  if (!type) return format.WrongType("type", "text, json_object or json_schema");
+  if (*type == "text") return {};
+  if (*type == "json_object") {
+    request.response_format.kind = Kind::kJsonObject;
+    return {};
+  }
+  if (*type != "json_schema") return format.WrongValue("type", "text, json_object or json_schema");
+  TRY_ASSIGN(const Fields schema, Fields::Of(format.Find("json_schema"), "response_format.json_schema"));
+  TRY_ASSIGN(const std::optional<std::string> name, schema.Text("name", std::string::npos));
+  if (name && !IsName(*name)) return schema.WrongValue("name", kNameForm);
+  TRY(schema.Text("description", std::string::npos));
+  TRY_ASSIGN(const std::optional<bool> strict, schema.Boolean("strict"));
+  const JsonValue* definition = schema.Find("schema");
+  if (definition == nullptr || definition->AsObject() == nullptr) return schema.WrongType("schema", "an object, a JSON schema");
+  request.response_format = {Kind::kJsonSchema, text::WriteJson(*definition), strict.value_or(false)};
+  return {};
+}
+
+}  // namespace baleen::completion

@@ -1,0 +1,45 @@
+#include "completion/prompt.h"
+
+#include "text/special_tokens.h"
+
+namespace baleen::completion {
+namespace {
+
+text::Messages WithTools(const CompletionRequest& request) {
+  text::Messages messages = request.messages;
+  if (request.tools.empty()) return messages;
+  if (messages.empty() || messages.front().role != "system") messages.insert(messages.begin(), {.role = "system", .content = {}});
+  for (const Tool& tool : request.tools) messages.front().tools.push_back(tool.function_json);
+  return messages;
+}
+
+Checked<std::vector<std::int32_t>> PromptIds(const ServedModel& model, const CompletionRequest& request) {
+  if (request.kind == CompletionRequest::Kind::kChat) {
+    const auto prompt = text::RenderPieces({.messages = WithTools(request), .encoding = model.encoding, .thinking = request.thinking});
+    if (!prompt) return RefuseFor("messages", prompt.error());
+    return model.tokenizer->EncodePieces(prompt->pieces());
+  }
+  if (const auto* prompt = std::get_if<std::string>(&request.prompt)) return model.tokenizer->Encode(*prompt);
+  const auto& ids = std::get<std::vector<std::int32_t>>(request.prompt);
+  if (const Status known = model.tokenizer->CheckIds(ids); !known) return RefuseFor("prompt", known.error());
+  return ids;
+}
+
+}  // namespace
+
+Checked<Prompt> BuildPrompt(const ServedModel& model, const CompletionRequest& request) {
+  const bool chat = request.kind == CompletionRequest::Kind::kChat;
+  const std::string field = chat ? "messages" : "prompt";
+  Prompt prompt;
+  TRY_ASSIGN(prompt.ids, PromptIds(model, request));
+  if (prompt.ids.empty()) return Refuse(400, field, field + ": expected at least one token, found none", "missing_field");
+  const auto count = static_cast<std::int64_t>(prompt.ids.size());
+  if (count >= model.context) {
+    return Refuse(400, field, field + ": expected at most " + std::to_string(model.context - 1) + " tokens (the context less one for the answer), found " +
+                                  std::to_string(count) + "; shorten the prompt", "context_length_exceeded");
+  }
+  if (chat) prompt.form = model.tokenizer->Find(text::kThinkingStart) == prompt.ids.back() ? AnswerForm::kThinking : AnswerForm::kReply;
+  return prompt;
+}
+
+}  // namespace baleen::completion
