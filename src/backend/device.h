@@ -34,6 +34,10 @@ class Device {
   Device(hardware::Isa isa, int threads);
 
   const Ops& ops() const noexcept { return *ops_; }
+
+  /// Runs other operations from now on, for example ones that watch or replace some of the present ones. `ops` must outlive the device.
+  void Use(const Ops& ops) noexcept { ops_ = &ops; }
+
   const kernels::Table& kernels() const noexcept { return *kernels_; }
   hardware::Workers& workers() noexcept { return *workers_; }
   hardware::Isa isa() const noexcept { return isa_; }
