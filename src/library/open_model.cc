@@ -1,0 +1,47 @@
+#include "library/open_model.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include "hardware/cpu.h"
+
+namespace baleen::library {
+namespace {
+
+using diagnostics::InvalidInput;
+
+Result<int> ThreadsOf(int wanted) {
+  const std::string range = "expected a number from 1 to " + std::to_string(kMostThreads);
+  if (wanted < 0 || wanted > kMostThreads) return InvalidInput("threads: " + range + ", or 0 for every core, found " + std::to_string(wanted));
+  if (wanted != 0) return wanted;
+  const char* text = std::getenv("BALEEN_THREADS");
+  if (text == nullptr || *text == 0) return std::min(hardware::AvailableCores(), kMostThreads);
+  int threads = 0;
+  const auto [end, fault] = std::from_chars(text, text + std::strlen(text), threads);
+  if (fault != std::errc() || *end != 0 || threads < 1 || threads > kMostThreads) {
+    return InvalidInput("BALEEN_THREADS: " + range + ", found '" + diagnostics::Quoted(text) + "'");
+  }
+  return threads;
+}
+
+}  // namespace
+
+Result<OpenedModel> OpenModel(const ModelSettings& settings) {
+  OpenedModel opened{.arithmetic = settings.arithmetic};
+  if (settings.model.empty()) return InvalidInput("model: expected a folder or a hub id, found nothing");
+  TRY_ASSIGN(const int threads, ThreadsOf(settings.threads));
+  TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
+  TRY_ASSIGN(opened.folder, checkpoint::FindModel(settings.model));
+  TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
+  opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
+  opened.verified = settings.verify && opened.checkpoint->TotalBytes() <= hardware::PhysicalMemoryBytes();
+  if (opened.verified) {
+    TRY(checkpoint::VerifyValues(*opened.checkpoint));
+  }
+  opened.device = std::make_unique<backend::Device>(isa, threads);
+  return opened;
+}
+
+}  // namespace baleen::library

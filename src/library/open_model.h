@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "backend/device.h"
+#include "checkpoint/checkpoint.h"
+#include "diagnostics/result.h"
+#include "model/transformer.h"
+
+namespace baleen::library {
+
+inline constexpr int kMostThreads = 1024;
+
+struct ModelSettings {
+  std::string model;  // folder or hub id
+  model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
+  int threads = 0;     // 0 = BALEEN_THREADS, else every core
+  bool verify = true;  // look for NaN codes and scales before the first token
+};
+
+/// A model with everything that must outlive it. Moves as a whole.
+struct OpenedModel {
+  std::filesystem::path folder;
+  std::unique_ptr<checkpoint::Checkpoint> checkpoint;
+  std::unique_ptr<backend::Device> device;
+  model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
+  bool verified = false;  // false too for a checkpoint of more bytes than the machine's memory
+  std::unique_ptr<model::Transformer> transformer;
+};
+
+/// Finds the folder, opens and verifies the checkpoint and starts the threads; transformer is still null. Errors: settings or environment
+/// out of range, those of FindModel, Checkpoint::Open and the verification.
+Result<OpenedModel> OpenModel(const ModelSettings& settings);
+
+}  // namespace baleen::library
