@@ -3,11 +3,14 @@
 #include <utility>
 
 #include "diagnostics/check.h"
+#include "diagnostics/log.h"
 #include "model/cache_layout.h"
 #include "model/transformer.h"
 
 namespace baleen::model {
 namespace {
+
+constexpr std::int64_t kTrainedPositions = 1048576;  // of the released models (§1.1)
 
 /// Bytes of the widened vectors and of the structures that say where every matrix lies.
 std::uint64_t OwnedBytes(const Weights& weights) {
@@ -51,6 +54,9 @@ Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpo
   used.draft_tokens = DraftTokensOf(config, limits.draft_tokens);
   std::unique_ptr<Transformer> model(new Transformer(config, device, arithmetic, used, std::move(weights)));
   TRY(model->TakeMemory(checkpoint));
+  if (limits.context > kTrainedPositions) {
+    diagnostics::Note("a context of " + std::to_string(limits.context) + " tokens: positions beyond " + std::to_string(kTrainedPositions) + " are untrained");
+  }
   return model;
 }
 

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# tools/nightly.sh [GTEST_FILTER]: builds the release tests and runs those that take minutes: 128K to 2M tokens (tests/long_context/README.md).
+#
+# At most 40 minutes on two cores; needs 4 GiB of free memory. The whole log: build/nightly.log. Exit code 1 if anything fails.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+
+build=build/nightly log=build/nightly.log
+mkdir -p build
+if ! { { [ -e $build/build.ninja ] || cmake --preset tests -B $build; } && cmake --build $build --target long_context_nightly_test; } </dev/null >"$log" 2>&1; then
+  tail -n 40 "$log" >&2
+  printf 'nightly: the build failed; all of its log: %s\n' "$log" >&2
+  exit 1
+fi
+
+start=$SECONDS failed=0
+GTEST_FILTER=${1:-*} ctest --test-dir $build -C Nightly -L nightly --no-tests=error -V </dev/null >"$log" 2>&1 || failed=1
+sed -n 's/^[0-9]*: \(| .*\)/\1/p; s/^[0-9]*: \(\[ *\(OK\|FAILED\) *\] .*\)/\1/p' "$log"
+if [ $failed = 1 ]; then
+  grep -n 'Failure' "$log" | head -n 20 || true
+  printf 'nightly: FAILED after %d s; the whole log: %s\n' $((SECONDS - start)) "$log"
+  exit 1
+fi
+printf 'nightly: passed in %d s\n' $((SECONDS - start))
