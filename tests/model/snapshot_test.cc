@@ -2,6 +2,7 @@
 // stopped; so does one that gives up rows again.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,6 +10,7 @@
 
 #include "golden.h"
 #include "kvcache/pool.h"
+#include "kvcache/prefix_cache.h"
 #include "kvcache/snapshot.h"
 
 namespace baleen::golden {
@@ -133,6 +135,50 @@ TEST_P(Snapshots, PiecesHoldTheSameBytes) {
   kvcache::Save(sequence, 131, whole);
   kvcache::Save(sequence, 131, kvcache::PieceList{pieces, piece_bytes});
   EXPECT_TRUE(std::equal(whole.begin(), whole.end(), scattered.begin()));
+}
+
+/// Everything through the cache: in memory, and on disk by another process's cache.
+TEST_P(Snapshots, CachedGoesOnAsIfItHadNeverStopped) {
+  const kvcache::Layout& layout = model().cache_layout();
+  const auto folder = std::filesystem::temp_directory_path() / ("baleen-cached-" + std::to_string(getpid()));
+  std::filesystem::remove_all(folder);
+  kvcache::Sequence alone = *kvcache::Sequence::Create(layout, 270);
+  const Outcome whole = Continue(model(), alone, tokens_);
+  const kvcache::PrefixCacheOptions options{.directory = folder, .fingerprint = {7, 7}};
+  const auto expect_continued = [&](kvcache::PrefixCache& cache, kvcache::Pool& pool, std::int64_t most, std::int64_t length) {
+    kvcache::Lease lease = cache.Find("tenant", tokens_, most);
+    while (lease && cache.Fetch(lease) == kvcache::PrefixCache::Progress::kReading) {}
+    ASSERT_EQ(lease.length(), length);
+    kvcache::Sequence restored = *kvcache::Sequence::Create(pool, 270);
+    ASSERT_TRUE(restored.Reserve(270));  // its blocks to come hold garbage then
+    Poison(pool, restored, 1, 0);
+    restored.Reset();
+    ASSERT_TRUE(cache.Restore(lease, restored));
+    const Outcome continued = Continue(model(), restored, From(length)), expected = RowsFrom(whole, length);
+    EXPECT_EQ(continued.logits, expected.logits) << length;
+    EXPECT_EQ(continued.mtp_logits, expected.mtp_logits) << length;
+  };
+  {
+    const auto pool = *kvcache::Pool::Create(layout, 400 + 2 * layout.Blocks(270), 2);
+    const auto cache = *kvcache::PrefixCache::Create(*pool, options);
+    kvcache::Sequence first = *kvcache::Sequence::Create(*pool, 270);
+    kvcache::Lease parent;
+    for (const std::int64_t length : {66, 128, 259}) {
+      Continue(model(), first, std::span(tokens_).subspan(static_cast<std::size_t>(first.length()), static_cast<std::size_t>(length - first.length())));
+      if (model().drafter() == checkpoint::DrafterKind::kMtp) model().DraftLogits({&tokens_[static_cast<std::size_t>(length)], 1});
+      parent = cache->Insert(parent, "tenant", tokens_, first, length);
+      ASSERT_TRUE(parent);
+    }
+    for (const auto& [most, length] : {std::pair{127, 66}, {258, 128}, {269, 259}}) expect_continued(*cache, *pool, most, length);
+    cache->Flush();
+  }
+  {
+    const auto pool = *kvcache::Pool::Create(layout, 400 + 2 * layout.Blocks(270), 2);
+    const auto cache = *kvcache::PrefixCache::Create(*pool, options);
+    const kvcache::Sequence zero = *kvcache::Sequence::Create(*pool, 270);
+    for (const auto& [most, length] : {std::pair{269, 259}, {127, 66}, {258, 128}}) expect_continued(*cache, *pool, most, length);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 std::string CaseName(const testing::TestParamInfo<Case>& of) {
