@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "diagnostics/result.h"
+#include "engine/request.h"
 #include "engine/sampler.h"
 #include "kvcache/sequence.h"
 #include "model/transformer.h"
@@ -17,13 +18,6 @@ struct Prefilled {
   std::int64_t reused = 0;  // already held
   std::int64_t computed = 0;
   bool whole = true;  // false: go_on ended it early; there is nothing to decode from
-};
-
-/// Why a decode ended.
-enum class Finish {
-  kEndToken,  // the model wrote one of the end tokens
-  kLength,    // as many tokens as were asked for, or the context is full
-  kStopped,   // the caller's wish
 };
 
 /// One conversation: a sequence of a model, filled with prompts and continued token by token. The model must outlive it, and no other

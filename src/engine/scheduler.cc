@@ -38,7 +38,8 @@ std::int64_t GiveLevel(std::span<const Candidate> candidates, std::int64_t budge
   std::int64_t given = 0;
   auto waiting = static_cast<std::int64_t>(turns.size());
   for (Turn& turn : turns) {
-    const std::int64_t share = (budget - given + waiting - 1) / waiting--;
+    const std::int64_t share = (budget - given + waiting - 1) / waiting;
+    --waiting;
     const std::int64_t rows = std::min(Wanted(candidates, turn), share);
     turn.rows += rows;
     given += rows;
