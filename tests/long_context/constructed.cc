@@ -33,11 +33,10 @@ constexpr std::int64_t kFoundA = 160, kFoundB = 168, kFoundLaterA = 176, kFoundL
                        kSeenBeaconValue = 216;
 }  // namespace stream
 
-/// Channels of a KV row: those a query matches, those it copies, and one that is only in queries.
+/// Channels of a KV row: those a query matches and those it copies.
 namespace row {
 constexpr std::int64_t kKeyA = 0, kKeyB = 8, kOrdinal = 16, kColor = 24, kIsValue = 32, kConstant = 33;
 constexpr std::int64_t kValueA = 64, kValueB = 72, kBeaconValue = 80, kCopyKeyA = 88, kCopyKeyB = 96, kCopyColor = 104, kFiller = 112;
-constexpr std::int64_t kQueryBallast = 128;
 }  // namespace row
 
 /// Channels of the low-rank query.
@@ -232,7 +231,7 @@ void FillAttention(Numbers& n, const checkpoint::ModelConfig& config, std::int64
       Part(n, name, first + to, from);
     }
     n.At(name, first + row::kIsValue, low::kIsValue) = n.At(name, first + row::kConstant, low::kConstant) = 1.0f;
-    n.At(name, first + row::kQueryBallast, low::kBallast) = 1.0f;
+    n.At(name, first + kQueryBallast, low::kBallast) = 1.0f;
     n.At(prefix + "attn_sink", 0, h) = role.sink * role.match / kBallast;
     // Each head has its own output group; half of what is found comes from each.
     for (const Copied& c : kCopied) {

@@ -19,6 +19,9 @@ namespace baleen::long_context {
 inline constexpr std::int64_t kVocabulary = 1024, kKeys = 64, kOrdinals = 8, kFillers = 32, kColors = 8;
 inline constexpr std::int32_t kNone = 2;
 
+/// The channel of a query head that no row has; a head with nothing else asks nothing.
+inline constexpr std::int64_t kQueryBallast = 128;
+
 constexpr std::int32_t Key(std::int64_t k) noexcept { return static_cast<std::int32_t>(16 + k); }
 constexpr std::int32_t Value(std::int64_t v) noexcept { return static_cast<std::int32_t>(80 + v); }
 constexpr std::int32_t Filler(std::int64_t f) noexcept { return static_cast<std::int32_t>(144 + f); }

@@ -201,7 +201,7 @@ TEST(Restored, ContinuesWithTheSameBits) {
     const std::int64_t last = std::min<std::int64_t>(200, count - sequence.length());
     const auto rest = [&](kvcache::Sequence& s) {
       const std::int64_t length = s.length();
-      return reader.Feed(s, all.subspan(static_cast<std::size_t>(length)), {.filling = Filling::kKnownChoices, .wanted = Places(count - length - last, last)});
+      return reader.Feed(s, all.subspan(static_cast<std::size_t>(length)), {.filling = Filling::kAskersOnly, .wanted = Places(count - length - last, last)});
     };
     const std::vector<float> expected = rest(sequence);
     for (const Saved& one : saved) {

@@ -47,7 +47,7 @@ TEST(Nightly, FillingsLeaveTheSameBytesAt32K) {
   PlantAroundBoundaries(prompt, 512, 24);
   Reader reader({.context = 32768});
   std::vector<std::vector<std::byte>> blocks, states;
-  for (const Filling filling : {Filling::kWhole, Filling::kKnownChoices, Filling::kStates}) {
+  for (const Filling filling : {Filling::kWhole, Filling::kAskersOnly, Filling::kStates}) {
     auto sequence = reader.Begin(32768);
     reader.Feed(sequence, prompt.tokens(), {.filling = filling});
     const Saved saved(sequence);
@@ -95,12 +95,12 @@ void PrintTimings(const std::vector<Timing>& timings) {
 void ExpectRestoresContinue(Reader& reader, kvcache::Sequence& sequence, const std::vector<std::int32_t>& tokens, std::int64_t edge) {
   std::vector<Saved> saved;
   for (std::int64_t length = edge - 1; length <= edge + 1; ++length) {
-    reader.Feed(sequence, Piece(tokens, sequence.length(), length), {.filling = Filling::kKnownChoices});
+    reader.Feed(sequence, Piece(tokens, sequence.length(), length), {.filling = Filling::kAskersOnly});
     saved.emplace_back(sequence);
   }
   const std::int64_t end = edge + 1001;
   const auto continuation = [&](kvcache::Sequence& s) {
-    return reader.Feed(s, Piece(tokens, s.length(), end), {.filling = Filling::kKnownChoices, .wanted = Places(end - 1000 - s.length(), 1000)});
+    return reader.Feed(s, Piece(tokens, s.length(), end), {.filling = Filling::kAskersOnly, .wanted = Places(end - 1000 - s.length(), 1000)});
   };
   const std::vector<float> expected = continuation(sequence);
   auto restored = reader.Begin(sequence.capacity());
@@ -120,7 +120,7 @@ TEST(Nightly, TwoMillionTokens) {
   EXPECT_EQ(sequence.bytes(), reader.model().cache_layout().Bytes(kTwoMillion));
   std::printf("| 2M: %.1f bytes a token, %.3f GiB\n", static_cast<double>(sequence.bytes()) / kTwoMillion, static_cast<double>(sequence.bytes()) / 1073741824.0);
   const std::vector<std::int32_t>& tokens = prompt.tokens();
-  const auto fill_to = [&](std::int64_t length) { reader.Feed(sequence, Piece(tokens, sequence.length(), length), {.filling = Filling::kKnownChoices}); };
+  const auto fill_to = [&](std::int64_t length) { reader.Feed(sequence, Piece(tokens, sequence.length(), length), {.filling = Filling::kAskersOnly}); };
   std::vector<Timing> timings;
   const auto start = Clock::now();
   for (const std::int64_t length : {std::int64_t{4096}, std::int64_t{65536}}) {
@@ -134,7 +134,7 @@ TEST(Nightly, TwoMillionTokens) {
   ExpectRestoresContinue(reader, sequence, tokens, kTwoMillion - 2048);
   timings.push_back(TimeDecode(reader, sequence, tokens));
   fill_to(prompt.size());
-  std::printf("| 2M: %.0f tokens/s, known choices\n", static_cast<double>(prompt.size()) / Seconds(start));
+  std::printf("| 2M: %.0f tokens/s, askers only\n", static_cast<double>(prompt.size()) / Seconds(start));
   ExpectAllRight(reader, sequence, prompt.questions(), "2M");
   // To the very last position.
   while (sequence.length() < kTwoMillion - 1) reader.Feed(sequence, Piece(tokens, 0, std::min<std::int64_t>(512, kTwoMillion - 1 - sequence.length())));
@@ -165,13 +165,13 @@ TEST(Nightly, AMillionTokensInAHundredTurns) {
   }
   Reader reader({.context = kMillion});
   auto sequence = reader.Begin(kMillion);
-  const std::vector<float> at_once = reader.Feed(sequence, tokens, {.filling = Filling::kKnownChoices, .wanted = asked});
+  const std::vector<float> at_once = reader.Feed(sequence, tokens, {.filling = Filling::kAskersOnly, .wanted = asked});
   EXPECT_EQ(reader.Argmax(at_once), right);
   sequence.Reset();
   std::vector<float> in_turns;
   for (std::size_t turn = 0; turn < asked.size(); ++turn) {
     const std::int64_t chunk = 100 + 7 * static_cast<std::int64_t>(turn % 50);
-    reader.Feed(sequence, Piece(tokens, sequence.length(), asked[turn]), {.chunk = chunk, .filling = Filling::kKnownChoices});
+    reader.Feed(sequence, Piece(tokens, sequence.length(), asked[turn]), {.chunk = chunk, .filling = Filling::kAskersOnly});
     const std::vector<float> answer = reader.Feed(sequence, Piece(tokens, asked[turn], asked[turn] + 1), {.wanted = {0}});
     in_turns.insert(in_turns.end(), answer.begin(), answer.end());
   }

@@ -33,28 +33,60 @@ void AttendToItself(backend::Device& device, const backend::Attend& op) noexcept
   real_ops->attend(device, alone);
 }
 
-/// Rows whose query is zero score every entry zero, and ties go to the lowest rows: nothing needs scoring. The others are chosen as always.
-void ChooseKnown(backend::Device& device, const backend::ChooseRows& op) noexcept {
-  const std::int64_t width = op.heads * op.layout.dim;
-  const auto is_zero = [&](std::int64_t r) { return std::all_of(op.query + r * width, op.query + (r + 1) * width, [](float x) { return x == 0.0f; }); };
-  for (std::int64_t r = 0; r < op.cache.rows;) {
-    if (is_zero(r)) {
-      const std::int64_t count = std::min(op.top_k, (op.cache.first_position + r + 1) / op.ratio);
-      std::iota(op.chosen + r * op.top_k, op.chosen + r * op.top_k + count, 0);
-      ++r;
-      continue;
-    }
-    std::int64_t end = r + 1;
-    while (end < op.cache.rows && !is_zero(end)) ++end;
-    backend::ChooseRows part = op;
-    part.cache.first_position += r;
-    part.cache.rows = end - r;
-    part.query += r * width;
-    part.weights += r * op.heads;
-    part.chosen += r * op.top_k;
-    real_ops->choose_rows(device, part);
-    r = end;
+/// Calls use(begin, end, asks) for the runs of rows that ask something and of those that do not.
+template <typename Asks, typename Use>
+void ForRuns(std::int64_t rows, const Asks& asks, const Use& use) noexcept {
+  for (std::int64_t begin = 0; begin < rows;) {
+    const bool kind = asks(begin);
+    std::int64_t end = begin + 1;
+    while (end < rows && asks(end) == kind) ++end;
+    use(begin, end, kind);
+    begin = end;
   }
+}
+
+/// Rows whose index query is zero score every entry zero, and ties go to the lowest rows: nothing needs scoring.
+void ChooseForAskers(backend::Device& device, const backend::ChooseRows& op) noexcept {
+  const std::int64_t width = op.heads * op.layout.dim;
+  const auto asks = [&](std::int64_t r) { return std::any_of(op.query + r * width, op.query + (r + 1) * width, [](float x) { return x != 0.0f; }); };
+  ForRuns(op.cache.rows, asks, [&](std::int64_t begin, std::int64_t end, bool kind) {
+    backend::ChooseRows part = op;
+    part.cache.first_position += begin;
+    part.cache.rows = end - begin;
+    part.query += begin * width;
+    part.weights += begin * op.heads;
+    part.chosen += begin * op.top_k;
+    if (kind) return real_ops->choose_rows(device, part);
+    for (std::int64_t r = 0; r < part.cache.rows; ++r) {
+      const std::int64_t count = std::min(op.top_k, (part.cache.first_position + r + 1) / op.ratio);
+      std::iota(part.chosen + r * op.top_k, part.chosen + r * op.top_k + count, 0);
+    }
+  });
+}
+
+/// In the HCA layer a query that has nothing but its ballast scores every row zero, and the sink at e^40 leaves nothing of 16,384 of them:
+/// the window alone leaves the same nothing. A run of rows is what a chunk is, so the parts follow each other as chunks do.
+void AttendForAskers(backend::Device& device, const backend::Attend& op) noexcept {
+  if (op.ratio == 0 || op.chosen != nullptr) return real_ops->attend(device, op);
+  const std::int64_t width = op.heads * op.layout.dim, half = op.rotation.rope_dim / 2;
+  const auto asks = [&](std::int64_t r) {
+    for (std::int64_t i = 0; i < width; ++i) {
+      if (i % op.layout.dim != kQueryBallast && op.query[r * width + i] != 0.0f) return true;
+    }
+    return false;
+  };
+  ForRuns(op.cache.rows, asks, [&](std::int64_t begin, std::int64_t end, bool kind) {
+    backend::Attend part = op;
+    part.cache.first_position += begin;
+    part.cache.rows = end - begin;
+    part.step_rows += begin * op.layout.RowBytes();
+    part.query += begin * width;
+    part.rotation.cosine += begin * half;
+    part.rotation.sine += begin * half;
+    part.out += begin * width;
+    if (!kind) part.ratio = 0;
+    real_ops->attend(device, part);
+  });
 }
 
 void WatchChoice(backend::Device& device, const backend::ChooseRows& op) noexcept {
@@ -100,8 +132,9 @@ Reader::Reader(const ReaderOptions& options) : most_rows_(options.rows) {
   model_ = Must(model::Transformer::Load(*checkpoint_, *device_, options.arithmetic, limits));
   all_ops_ = &device_->ops();
   real_ops = all_ops_;
-  known_choices_ = states_only_ = watching_ = *all_ops_;
-  known_choices_.choose_rows = ChooseKnown;
+  askers_only_ = states_only_ = watching_ = *all_ops_;
+  askers_only_.choose_rows = ChooseForAskers;
+  askers_only_.attend = AttendForAskers;
   states_only_.choose_rows = ChooseNothing;
   states_only_.attend = AttendToItself;
   watching_.choose_rows = WatchChoice;
@@ -118,7 +151,7 @@ std::vector<float> Reader::Feed(kvcache::Sequence& sequence, std::span<const std
   const auto count = static_cast<std::int64_t>(tokens.size()), chunk = feeding.chunk == 0 ? most_rows_ : feeding.chunk;
   switch (feeding.filling) {
     case Filling::kWhole: device_->Use(watched != nullptr ? watching_ : *all_ops_); break;
-    case Filling::kKnownChoices: device_->Use(known_choices_); break;
+    case Filling::kAskersOnly: device_->Use(askers_only_); break;
     case Filling::kStates: device_->Use(states_only_); break;
   }
   auto next = feeding.wanted.begin();

@@ -44,9 +44,9 @@ class Prompt {
 
 /// Which operations a prompt is fed with (README.md says why the second and third leave the same state as the first).
 enum class Filling {
-  kWhole,         // all of them
-  kKnownChoices,  // a row whose index query is zero takes the lowest entries, as the tie rule says, without scoring all of them
-  kStates,        // no row looks back: only what makes the sequence's state
+  kWhole,       // all of them
+  kAskersOnly,  // rows that ask nothing look at no index keys and at no entries of 128: their choices and findings are known
+  kStates,      // no row looks back: only what makes the sequence's state
 };
 
 /// How a prompt is fed.
@@ -103,7 +103,7 @@ class Reader {
   std::unique_ptr<model::Transformer> model_;
   std::int64_t most_rows_;
   const backend::Ops* all_ops_;
-  backend::Ops known_choices_, states_only_, watching_;
+  backend::Ops askers_only_, states_only_, watching_;
 };
 
 /// The places [first, first + count).

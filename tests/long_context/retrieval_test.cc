@@ -175,7 +175,7 @@ TEST(Fillings, LeaveTheSameState) {
     const Feeding all{.wanted = Places(0, static_cast<std::int64_t>(suffix.size()))};
     std::vector<std::vector<float>> logits;
     std::vector<std::vector<std::byte>> blocks, states;
-    for (const Filling filling : {Filling::kWhole, Filling::kKnownChoices, Filling::kStates}) {
+    for (const Filling filling : {Filling::kWhole, Filling::kAskersOnly, Filling::kStates}) {
       auto sequence = reader.Begin(8192);
       reader.Feed(sequence, prompt.tokens(), {.filling = filling});
       const Saved saved(sequence);
@@ -184,9 +184,9 @@ TEST(Fillings, LeaveTheSameState) {
       logits.push_back(reader.Feed(sequence, suffix, all));
     }
     for (std::size_t quicker = 1; quicker < 3; ++quicker) {
-      EXPECT_TRUE(blocks[0] == blocks[quicker]) << (quicker == 1 ? "known choices" : "states");
-      EXPECT_TRUE(states[0] == states[quicker]) << (quicker == 1 ? "known choices" : "states");
-      EXPECT_TRUE(logits[0] == logits[quicker]) << (quicker == 1 ? "known choices" : "states");
+      EXPECT_TRUE(blocks[0] == blocks[quicker]) << (quicker == 1 ? "askers only" : "states");
+      EXPECT_TRUE(states[0] == states[quicker]) << (quicker == 1 ? "askers only" : "states");
+      EXPECT_TRUE(logits[0] == logits[quicker]) << (quicker == 1 ? "askers only" : "states");
     }
   }
 }
