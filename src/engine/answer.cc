@@ -124,7 +124,7 @@ void Engine::KeepSnapshots(Active& active, std::int64_t before) {
   const std::int64_t fed = active.Fed(), prompt = active.PromptLength(), block = pool_->block_tokens(), interval = options_.cache.interval;
   if (interval <= 0 || (active.finish && *active.finish == Finish::kFailed)) return;
   const auto keep = [&](std::int64_t length) {
-    if (length <= 0 || length <= before || length > fed) return;
+    if (length <= before || length > fed || length < active.sequence->shortest()) return;  // a sequence taken up again may have passed it
     const std::span<const std::int32_t> tokens(active.tokens.data(), static_cast<std::size_t>(length));
     kvcache::Lease kept = cache_->Insert(active.snapshot, active.request.tenant, tokens, *active.sequence, length);
     if (kept) active.snapshot = std::move(kept);
