@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "company.h"
 #include "reading.h"
 #include "saved.h"
 
@@ -192,6 +193,8 @@ TEST(Nightly, TwoMillionTokensWithYarnFactor16) {
   EXPECT_TRUE(std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }));
   ExpectAllRight(reader, sequence, prompt.questions(), "2M, YaRN factor 16");
 }
+
+TEST(Nightly, TwoSessionsOfAMillionAndFiftyShortOnes) { ExpectCompanyDoesNotMatter(kMillion - 1024, 50); }
 
 }  // namespace
 }  // namespace baleen::long_context

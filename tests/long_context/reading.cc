@@ -146,14 +146,18 @@ kvcache::Sequence Reader::Begin(std::int64_t capacity) const { return Must(kvcac
 
 void Reader::Watch(std::vector<Choice>* choices) noexcept { watched = choices; }
 
-std::vector<float> Reader::Feed(kvcache::Sequence& sequence, std::span<const std::int32_t> tokens, const Feeding& feeding) {
-  std::vector<float> logits;
-  const auto count = static_cast<std::int64_t>(tokens.size()), chunk = feeding.chunk == 0 ? most_rows_ : feeding.chunk;
-  switch (feeding.filling) {
+void Reader::Use(Filling filling) noexcept {
+  switch (filling) {
     case Filling::kWhole: device_->Use(watched != nullptr ? watching_ : *all_ops_); break;
     case Filling::kAskersOnly: device_->Use(askers_only_); break;
     case Filling::kStates: device_->Use(states_only_); break;
   }
+}
+
+std::vector<float> Reader::Feed(kvcache::Sequence& sequence, std::span<const std::int32_t> tokens, const Feeding& feeding) {
+  std::vector<float> logits;
+  const auto count = static_cast<std::int64_t>(tokens.size()), chunk = feeding.chunk == 0 ? most_rows_ : feeding.chunk;
+  Use(feeding.filling);
   auto next = feeding.wanted.begin();
   for (std::int64_t begin = 0; begin < count; begin += chunk) {
     const std::int64_t rows = std::min(chunk, count - begin);

@@ -81,6 +81,9 @@ class Reader {
 
   kvcache::Sequence Begin(std::int64_t capacity) const;
 
+  /// The operations of whoever runs the model without Feed, which always ends with all of them.
+  void Use(Filling filling) noexcept;
+
   /// Continues the sequence and returns the logits wanted, one row after another.
   std::vector<float> Feed(kvcache::Sequence& sequence, std::span<const std::int32_t> tokens, const Feeding& feeding = {});
 

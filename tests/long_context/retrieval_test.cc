@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "company.h"
 #include "reading.h"
 #include "saved.h"
 
@@ -190,6 +191,8 @@ TEST(Fillings, LeaveTheSameState) {
     }
   }
 }
+
+TEST(Company, LongAndShortRequestsDoNotSeeEachOther) { ExpectCompanyDoesNotMatter(12000, 20); }
 
 }  // namespace
 }  // namespace baleen::long_context
