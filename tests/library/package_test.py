@@ -4,6 +4,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,8 +56,7 @@ class Package(unittest.TestCase):
         source, build = os.path.join(self.folder.name, "example"), os.path.join(self.folder.name, "example_build")
         os.mkdir(source)
         for name in ("CMakeLists.txt", "main.cc"):
-            with open(os.path.join(SOURCE, "examples/library", name), encoding="utf-8") as read, open(os.path.join(source, name), "w", encoding="utf-8") as write:
-                write.write(read.read())
+            shutil.copy(os.path.join(SOURCE, "examples/library", name), source)
         run("cmake", "-S", source, "-B", build, "-G", GENERATOR, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER}",
             "-DCMAKE_CXX_FLAGS=" + " ".join(FLAGS + ["-Wall -Wextra -Wpedantic -Werror"]))
         run("cmake", "--build", build)
