@@ -12,7 +12,7 @@ fi
 mkdir -p out/xgrammar
 download=$(mktemp -d out/xgrammar/partial.XXXXXX)
 trap 'rm -rf "$download"' EXIT
-python3 -m pip download --quiet --no-deps --no-binary xgrammar --dest "$download" "xgrammar==$version"
+python3 -m pip download --quiet --retries 1 --timeout 15 --no-deps --no-binary xgrammar --dest "$download" "xgrammar==$version"
 if ! echo "$expected  $download/xgrammar-$version.tar.gz" | sha256sum --check --status; then
   echo "fetch_xgrammar: expected an archive with the sha256 $expected, found another; nothing was installed" >&2
   exit 1

@@ -50,6 +50,16 @@ std::string Chain(int length) {
   return schema + "\"d" + std::to_string(length) + "\":{\"type\":\"integer\"}}}";
 }
 
+std::string JoinedProperties() {
+  std::string schema = "{\"allOf\":[";
+  for (int k = 0; k < 20; ++k) {
+    schema += k ? ",{\"properties\":{" : "{\"properties\":{";
+    for (int i = 0; i < 9000; ++i) schema += (i ? ",\"" : "\"") + std::to_string(k) + "_" + std::to_string(i) + "\":{}";
+    schema += "}}";
+  }
+  return schema + "]}";
+}
+
 std::string Pattern(const std::string& pattern) { return "{\"type\":\"string\",\"pattern\":\"" + pattern + "\"}"; }
 
 std::vector<std::pair<std::string, std::string>> HostileSchemas() {
@@ -67,13 +77,17 @@ std::vector<std::pair<std::string, std::string>> HostileSchemas() {
       {"enum of 5,000", LargeEnum(5000)},
       {"doubling anyOf", Doubling(40, "anyOf")},
       {"doubling allOf", Doubling(40, "allOf")},
-      {"chain of references", Chain(20000)},
+      {"chain of references", Chain(9000)},
+      {"long chain of references", Chain(60000)},
+      {"joined enums", "{\"allOf\":[" + LargeEnum(50000) + "," + LargeEnum(50001) + "]}"},
+      {"joined properties", JoinedProperties()},
       {"minLength", R"({"minLength":1000000000000})"},
       {"maxLength", R"({"maxLength":1000000000000})"},
       {"long strings", R"({"minLength":9999,"maxLength":100000})"},
       {"minItems", R"({"type":"array","minItems":1000000000})"},
       {"maxItems", R"({"type":"array","items":{"type":"string"},"maxItems":1000000000})"},
-      {"items of items", R"({"type":"array","maxItems":1000,"items":{"type":"array","maxItems":1000,"items":{"type":"array","maxItems":1000,"items":{"maxLength":1000}}}})"},
+      {"items of items", R"({"type":"array","maxItems":1000,"items":{"type":"array","maxItems":1000,)"
+                         R"("items":{"type":"array","maxItems":1000,"items":{"maxLength":1000}}}})"},
       {"bomb", Pattern("(a{1000}){1000}")},
       {"bomb of bombs", Pattern("((((a{100}){100}){100}){100}){100}")},
       {"ambiguous", Pattern("^(a|aa|aaa)*$")},

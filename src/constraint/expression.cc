@@ -1,6 +1,7 @@
 #include "constraint/expression.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "text/utf8.h"
@@ -37,6 +38,11 @@ bool MatchesSomething(const Expression& expression, const std::vector<bool>& pro
     case Kind::kRule: return productive[expression.rule];
   }
   return false;
+}
+
+void CollectRules(const Expression& expression, const std::function<void(std::size_t)>& collect) {
+  if (expression.kind == Kind::kRule) collect(expression.rule);
+  for (const Expression& part : expression.parts) CollectRules(part, collect);
 }
 
 Expression WithoutDeadParts(Expression expression, const std::vector<bool>& productive) {
@@ -285,12 +291,18 @@ Expression RuleBook::Characters(const Expression& part, std::int64_t least, std:
 
 bool RuleBook::Prune(std::size_t root) {
   std::vector<bool> productive(rules_.size(), false);
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (std::size_t i = 0; i < rules_.size(); ++i) {
-      if (productive[i] || !MatchesSomething(rules_[i].expression, productive)) continue;
-      productive[i] = changed = true;
-    }
+  std::vector<std::vector<std::size_t>> users(rules_.size());  // the rules that name a rule
+  std::vector<std::size_t> waiting;
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    CollectRules(rules_[i].expression, [&](std::size_t named) { users[named].push_back(i); });
+    waiting.push_back(i);
+  }
+  while (!waiting.empty()) {
+    const std::size_t rule = waiting.back();
+    waiting.pop_back();
+    if (productive[rule] || !MatchesSomething(rules_[rule].expression, productive)) continue;
+    productive[rule] = true;
+    waiting.insert(waiting.end(), users[rule].begin(), users[rule].end());
   }
   for (Rule& rule : rules_) rule.expression = WithoutDeadParts(std::move(rule.expression), productive);
   return productive[root];

@@ -23,6 +23,8 @@ using text::JsonValue;
 
 constexpr int kDeepest = 64;
 constexpr std::size_t kLargestSchema = std::size_t{4} << 20;
+// Members are looked up one by one, so many of both would take long.
+constexpr std::size_t kMostMembers = 10'000, kMostReferences = 10'000;
 constexpr std::array<std::string_view, 7> kTypes{"null", "boolean", "integer", "number", "string", "array", "object"};
 
 // What must stand behind a keyword.
@@ -92,6 +94,7 @@ class Checker {
       for (const JsonValue& item : *items) TRY(CheckDepth(item, depth + 1));
     }
     if (const JsonObject* members = value.AsObject()) {
+      if (members->size() > kMostMembers) return At("", "expected objects of at most " + std::to_string(kMostMembers) + " members, found a larger one");
       for (const text::JsonMember& member : *members) TRY(CheckDepth(member.value, depth + 1));
     }
     if (const auto* number = std::get_if<double>(&value.value); number != nullptr && !std::isfinite(*number)) {
@@ -108,7 +111,8 @@ class Checker {
       const auto keyword = Keywords().find(member.key);
       if (keyword == Keywords().end()) {
         if (!settings_.strict) continue;
-        return At(pointer, "expected only keywords that can be enforced, as the schema is strict, found " + Named(member.key) + "; remove it", ErrorKind::kUnsupported);
+        return At(pointer, "expected only keywords that can be enforced, as the schema is strict, found " + Named(member.key) + "; remove it",
+                  ErrorKind::kUnsupported);
       }
       TRY(CheckShape(member, keyword->second.shape, Below(pointer, member.key)));
       if (keyword->second.use == KeywordUse::kRefused) {
@@ -173,6 +177,7 @@ class Checker {
     const JsonArray one{value};
     const JsonArray& types = value.AsArray() != nullptr ? *value.AsArray() : one;
     if (types.empty()) return At(pointer, "expected at least one type, found none");
+    if (types.size() > kTypes.size()) return At(pointer, "expected each type once, found " + std::to_string(types.size()));
     for (const JsonValue& type : types) {
       const std::string* name = type.AsString();
       if (name != nullptr && std::ranges::find(kTypes, *name) != kTypes.end()) continue;
@@ -183,6 +188,7 @@ class Checker {
 
   Status CheckReference(const JsonValue& value, const std::string& pointer) {
     TRY(Expect(value.AsString() != nullptr, "a string", value, pointer));
+    if (++references_ > kMostReferences) return At(pointer, "expected at most " + std::to_string(kMostReferences) + " references, found more");
     const Result<const JsonValue*> target = Resolve(root_, *value.AsString());
     if (!target) return At(pointer, target.error().message);
     waiting_.push_back({*target, value.AsString()->substr(1)});
@@ -226,6 +232,7 @@ class Checker {
   const JsonValue& root_;
   const SchemaSettings& settings_;
   std::vector<Waiting> waiting_;
+  std::size_t references_ = 0;
   std::unordered_set<const JsonValue*> seen_;
 };
 

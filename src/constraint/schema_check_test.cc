@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "constraint/random_walk.h"
 
@@ -16,15 +18,12 @@ std::string Refusal(const std::string& schema, bool strict = false) {
   return grammar ? "" : grammar.error().message;
 }
 
-TEST(SchemaCheck, NamesFieldAndPlaceOfWhatIsWrong) {
-  const std::string deep = [] {
-    std::string text;
-    for (int i = 0; i < 40; ++i) text += R"({"type":"array","items":)";
-    return text + "true" + std::string(40, '}');
-  }();
-  const struct {
-    std::string schema, place, part;
-  } cases[] = {
+struct Case {
+  std::string schema, place, part;  // what the message names; an empty part: it is served
+};
+
+std::vector<Case> WrongKeywords() {
+  return {
       {R"({"type":"text"})", " at /type", "\"text\""},
       {R"({"properties":{"a/b":{"type":["string","nul"]}}})", " at /properties/a~1b/type", "\"nul\""},
       {R"({"type":[]})", " at /type", "at least one type"},
@@ -53,6 +52,16 @@ TEST(SchemaCheck, NamesFieldAndPlaceOfWhatIsWrong) {
       {R"({"minLength":1.5})", " at /minLength", "from 0 on"},
       {R"({"minimum":"1"})", " at /minimum", "a number"},
       {R"({"enum":[]})", " at /enum", "at least one"},
+  };
+}
+
+std::vector<Case> WrongSchemas() {
+  const std::string deep = [] {
+    std::string text;
+    for (int i = 0; i < 40; ++i) text += R"({"type":"array","items":)";
+    return text + "true" + std::string(40, '}');
+  }();
+  return {
       {R"({"enum":"a"})", " at /enum", "an array"},
       {R"({"type":"string","enum":[1,2]})", "", "finite text"},
       {R"({"anyOf":[]})", " at /anyOf", "at least one schema"},
@@ -79,11 +88,16 @@ TEST(SchemaCheck, NamesFieldAndPlaceOfWhatIsWrong) {
       {"\"object\"", "", "a schema"},
       {"false", "", "finite text"},
       {"{\"type\":\"str\xFFing\"}", "", "JSON"},
-      {deep + " ", "", ""},
-      {"{\"items\":" + deep + "}", "", ""},
       {std::string(100000, '['), "", "JSON"},
       {R"({"a":)" + std::string(80, '[') + std::string(80, ']') + "}", "", "64 levels"},
+      {deep + " ", "", ""},
+      {"{\"items\":" + deep + "}", "", ""},
   };
+}
+
+TEST(SchemaCheck, NamesFieldAndPlaceOfWhatIsWrong) {
+  std::vector<Case> cases = WrongKeywords();
+  for (Case& one : WrongSchemas()) cases.push_back(std::move(one));
   for (const auto& [schema, place, part] : cases) {
     const std::string message = Refusal(schema);
     if (part.empty()) {

@@ -23,7 +23,9 @@ Expression Colon() { return Sequence({Text(":"), Optional(Text(" "))}); }
 Expression Pair(const Expression& key, const Expression& value) { return Sequence({key, Colon(), value}); }
 
 // What stands in name="…" of a tag of DSML: the parser looks for the quote, and a bar may begin a tag.
-bool FitsIntoTag(std::string_view name) { return !name.empty() && name.find_first_of("\"\n<>") == std::string_view::npos && name.find("｜") == std::string_view::npos; }
+bool FitsIntoTag(std::string_view name) {
+  return !name.empty() && name.find_first_of("\"\n<>") == std::string_view::npos && name.find("｜") == std::string_view::npos;
+}
 
 const JsonValue* FirstOf(const JsonValue& schema, std::string_view first, std::string_view second) {
   const JsonValue* value = schema.Find(first);
@@ -174,8 +176,12 @@ Result<Expression> SchemaGrammar::Objects(const JsonValue& schema, const std::st
   const std::int64_t most = schema.Find("maxProperties") ? *ReadCount(*schema.Find("maxProperties")) : kUnbounded;
   if (others && most != kUnbounded && most == static_cast<std::int64_t>(items.size())) others.reset();
   // One further property cannot be named twice; of several nobody knows.
-  if (least > required + (others && items.empty() ? 1 : 0)) return At(pointer, "\"minProperties\" above the number of required properties cannot be enforced; remove it");
-  if (most != kUnbounded && most < static_cast<std::int64_t>(items.size())) return At(pointer, "\"maxProperties\" below the number of properties cannot be enforced; remove it");
+  if (least > required + (others && items.empty() ? 1 : 0)) {
+    return At(pointer, "\"minProperties\" above the number of required properties cannot be enforced; remove it");
+  }
+  if (most != kUnbounded && most < static_cast<std::int64_t>(items.size())) {
+    return At(pointer, "\"maxProperties\" below the number of properties cannot be enforced; remove it");
+  }
   if (others) {
     const std::int64_t room = most == kUnbounded ? kUnbounded : most - static_cast<std::int64_t>(items.size());
     const Expression other = book_.Refer(book_.Add(*std::move(others)));

@@ -20,6 +20,9 @@ namespace {
 // Schemas joined by allOf, or standing beside $ref or anyOf, are written out; this many of them inside each other and in all.
 constexpr int kDeepestMerge = 100, kMostMerges = 20000;
 
+// Writing the grammar of a schema takes no longer: far more than any that is of use.
+constexpr std::chrono::milliseconds kLongestWork{1000};
+
 const JsonValue& AnySchema() {
   static const JsonValue schema = [] {
     JsonValue value;
@@ -61,7 +64,8 @@ std::vector<std::string> TypesOf(const JsonValue& schema) {
 }  // namespace
 
 SchemaGrammar::SchemaGrammar(const JsonValue& root, SchemaSettings settings, RuleBook& book)
-    : root_(root), settings_(std::move(settings)), book_(book), json_(StringForm::Kind::kJson, settings_.inside_dsml) {}
+    : root_(root), settings_(std::move(settings)), book_(book), json_(StringForm::Kind::kJson, settings_.inside_dsml),
+      until_(std::chrono::steady_clock::now() + kLongestWork) {}
 
 diagnostics::Error SchemaGrammar::At(std::string_view pointer, const std::string& message, ErrorKind kind) const {
   return SchemaError(settings_, pointer, message, kind);
@@ -93,6 +97,7 @@ Status SchemaGrammar::WriteWaitingRules() {
 }
 
 Result<Expression> SchemaGrammar::Value(const JsonValue& schema, const std::string& pointer, Part part, int depth) {
+  if (std::chrono::steady_clock::now() > until_) return At(pointer, "the schema takes too long to read; make it smaller", ErrorKind::kResource);
   if (const bool* flag = std::get_if<bool>(&schema.value)) return *flag ? AnyValue(part) : Nothing();
   for (const std::string_view keyword : {"$ref", "allOf", "anyOf", "oneOf"}) {
     if (schema.Find(keyword) != nullptr) return Combined(schema, pointer, part, depth);
@@ -158,7 +163,8 @@ Result<Expression> SchemaGrammar::Combined(const JsonValue& schema, const std::s
 Result<JsonValue> SchemaGrammar::Flattened(const JsonValue& schema, const std::string& pointer) {
   JsonValue flat = schema;
   for (int i = 0; flat.AsObject() != nullptr; ++i) {
-    if (i > kDeepestMerge || ++merges_ > kMostMerges) return At(pointer, "too many schemas stand beside each other here; write them as one");
+    const bool late = std::chrono::steady_clock::now() > until_;
+    if (late || i > kDeepestMerge || ++merges_ > kMostMerges) return At(pointer, "too many schemas stand beside each other here; write them as one");
     const auto join = [&](const JsonValue& rest, const JsonValue& other) -> Status {
       Result<JsonValue> merged = Merge(rest, other);
       if (!merged) return At(pointer, merged.error().message, merged.error().kind);
@@ -171,7 +177,10 @@ Result<JsonValue> SchemaGrammar::Flattened(const JsonValue& schema, const std::s
     } else if (const JsonValue* all = flat.Find("allOf")) {
       const JsonArray parts = *all->AsArray();
       flat = Without(flat, "allOf");
-      for (const JsonValue& one : parts) TRY(join(flat, one));
+      for (const JsonValue& one : parts) {
+        if (std::chrono::steady_clock::now() > until_) return At(pointer, "too many schemas stand beside each other here; write them as one");
+        TRY(join(flat, one));
+      }
     } else {
       return flat;
     }
@@ -208,7 +217,8 @@ Expression SchemaGrammar::Literal(const JsonValue& value) const {
 Result<Expression> SchemaGrammar::Constants(const JsonValue& schema, const std::string& pointer, Part part) {
   for (const text::JsonMember& member : *schema.AsObject()) {
     const bool served = member.key == "enum" || member.key == "const" || member.key == "type" || UseOf(member.key) != KeywordUse::kServed;
-    if (!served) return At(pointer, "\"" + Quoted(member.key) + "\" cannot be checked beside \"enum\" or \"const\"; leave out the values it forbids and the keyword");
+    if (served) continue;
+    return At(pointer, "\"" + Quoted(member.key) + "\" cannot be checked beside \"enum\" or \"const\"; leave out the values it forbids and the keyword");
   }
   JsonArray values = schema.Find("enum") != nullptr ? *schema.Find("enum")->AsArray() : JsonArray{*schema.Find("const")};
   if (const JsonValue* constant = schema.Find("const")) {
@@ -226,7 +236,9 @@ Result<Expression> SchemaGrammar::Constants(const JsonValue& schema, const std::
       continue;
     }
     Expression literal = dsml.Literal(*value.AsString());
-    if (literal.kind == Expression::Kind::kNothing) return At(pointer, "the value \"" + Quoted(*value.AsString()) + "\" cannot stand in a tool call; change it");
+    if (literal.kind == Expression::Kind::kNothing) {
+      return At(pointer, "the value \"" + Quoted(*value.AsString()) + "\" cannot stand in a tool call; change it");
+    }
     choices.push_back(std::move(literal));
   }
   return Choice(std::move(choices));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -85,6 +86,7 @@ class SchemaGrammar {
   std::deque<std::pair<Source, std::pair<Part, std::size_t>>> waiting_;  // rules that references name and that are not written yet
   std::map<std::string, std::size_t, std::less<>> shared_;
   int merges_ = 0;
+  std::chrono::steady_clock::time_point until_;
 };
 
 }  // namespace baleen::constraint

@@ -32,7 +32,7 @@ bool Contains(const JsonArray& list, const JsonValue& value) {
 }
 
 // A type list whose "number" includes "integer".
-JsonArray CommonTypes(const JsonValue& a, const JsonValue& b) {
+JsonArray SharedTypes(const JsonValue& a, const JsonValue& b) {
   const JsonArray first = List(a), second = List(b);
   const JsonValue number = Make(std::string("number")), integer = Make(std::string("integer"));
   JsonArray common;
@@ -68,11 +68,18 @@ JsonValue MergeProperties(const JsonValue& a, const JsonValue& b) {
   return Make(std::move(merged));
 }
 
+// Lists are compared value by value: longer ones would take too long.
+bool AreLong(const JsonValue& a, const JsonValue& b) {
+  constexpr std::size_t kMostComparisons = 200'000;
+  return List(a).size() * List(b).size() > kMostComparisons;
+}
+
 // What a keyword says in both; nothing if that cannot be said by one.
 std::optional<JsonValue> MergeKeyword(std::string_view keyword, const JsonValue& a, const JsonValue& b) {
   if (UseOf(keyword) != KeywordUse::kServed || Same(a, b)) return a;
-  if (keyword == "type") return Make(CommonTypes(a, b));
+  if (keyword == "type") return Make(SharedTypes(a, b));
   if (keyword == "required" || keyword == "allOf") {
+    if (AreLong(a, b)) return std::nullopt;
     JsonArray joined = List(a);
     for (const JsonValue& value : List(b)) {
       if (!Contains(joined, value)) joined.push_back(value);
@@ -80,6 +87,7 @@ std::optional<JsonValue> MergeKeyword(std::string_view keyword, const JsonValue&
     return Make(std::move(joined));
   }
   if (keyword == "enum") {
+    if (AreLong(a, b)) return std::nullopt;
     JsonArray common;
     for (const JsonValue& value : List(a)) {
       if (Contains(List(b), value)) common.push_back(value);
@@ -113,7 +121,9 @@ JsonArray Constants(const JsonValue& schema) {
 }
 
 bool ShareNothing(const JsonValue& a, const JsonValue& b, const JsonValue& root) {
+  constexpr std::size_t kMostConstants = 32;
   const JsonArray constants_a = Constants(a), constants_b = Constants(b);
+  if (constants_a.size() > kMostConstants || constants_b.size() > kMostConstants) return false;
   if (!constants_a.empty() && !constants_b.empty()) {
     const auto is_plain = [](const JsonValue& value) { return !value.AsArray() && !value.AsObject() && !std::holds_alternative<double>(value.value); };
     return std::ranges::all_of(constants_a, is_plain) && std::ranges::all_of(constants_b, is_plain) &&
@@ -122,7 +132,7 @@ bool ShareNothing(const JsonValue& a, const JsonValue& b, const JsonValue& root)
   const JsonValue* type_a = a.Find("type");
   const JsonValue* type_b = b.Find("type");
   if (type_a == nullptr || type_b == nullptr) return false;
-  const JsonArray common = CommonTypes(*type_a, *type_b);
+  const JsonArray common = SharedTypes(*type_a, *type_b);
   if (common.empty()) return true;
   if (common.size() != 1 || *common[0].AsString() != "object") return false;
   const JsonValue* properties = a.Find("properties");

@@ -58,8 +58,9 @@ Result<Expression> ToolBlock(std::span<const ToolGrammar> tools, const ToolChoic
   std::deque<text::JsonValue> schemas;
   for (std::size_t i = 0; i < tools.size(); ++i) {
     const std::string field = "tools[" + std::to_string(i) + "].function";
-    if (!IsName(tools[i].name)) return InvalidInput(field + ".name: expected a name without quotes, angle brackets and line ends, found \"" + Quoted(tools[i].name) + "\"");
-    if (!names.insert(tools[i].name).second) return InvalidInput(field + ".name: expected each name once, found \"" + Quoted(tools[i].name) + "\" again");
+    const std::string found = "found \"" + Quoted(tools[i].name) + "\"";
+    if (!IsName(tools[i].name)) return InvalidInput(field + ".name: expected a name without quotes, angle brackets and line ends, " + found);
+    if (!names.insert(tools[i].name).second) return InvalidInput(field + ".name: expected each name once, " + found + " again");
     if (choice.kind == ToolChoice::Kind::kNamed && tools[i].name != choice.name) continue;
     TRY_ASSIGN(Expression call, Call(tools[i], field, book, schemas));
     const std::size_t rule = book.Add(std::move(call));

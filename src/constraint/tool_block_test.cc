@@ -38,7 +38,8 @@ void ExpectValid(const text::ParsedCall& call, bool strict) {
   const Result<text::JsonValue> arguments = text::ParseJson(call.arguments);
   ASSERT_TRUE(arguments) << call.arguments;
   const text::JsonValue schema = *text::ParseJson(schema_json);
-  if (strict) EXPECT_EQ(Invalid(schema, *arguments, schema), "") << call.name << " " << call.arguments;
+  const std::string why = Invalid(schema, *arguments, schema);
+  EXPECT_TRUE(!strict || why.empty()) << why << ": " << call.name << " " << call.arguments;
 }
 
 TEST(ToolCalls, AreReadBackWithTheTypesOfTheSchema) {
@@ -86,12 +87,14 @@ TEST(ToolCalls, MayFollowFreeText) {
   const std::string end = "<｜end▁of▁sentence｜>", begin = "\n\n<｜DSML｜tool_calls>\n";
   const std::string stop = "<｜DSML｜invoke name=\"stop\">\n\n</｜DSML｜invoke>\n", close = "</｜DSML｜tool_calls>";
   const std::string set = "<｜DSML｜invoke name=\"set\">\n<｜DSML｜parameter name=\"a\" string=\"false\">true</｜DSML｜parameter>\n</｜DSML｜invoke>\n";
-  for (const std::string& good : {"Just text < with \n\n lines." + end, end, "I call." + begin + stop + close + end, begin + stop + set + close + end}) {
+  for (const std::string& good :
+       std::vector<std::string>{"Just text < with \n\n lines." + end, end, "I call." + begin + stop + close + end, begin + stop + set + close + end}) {
     EXPECT_TRUE(Accepts(*grammar, good)) << good;
     Parse(good);
   }
-  for (const std::string& bad : {begin + end, begin + close + end, "a<｜DSML｜b" + end, begin + "<｜DSML｜invoke name=\"other\">", "x</think>", "x<think>",
-                                 begin + stop + close + "more", "\n<｜DSML｜tool_calls>", begin + "<｜DSML｜invoke name=\"set\">\n</｜DSML｜invoke>"}) {
+  for (const std::string& bad :
+       std::vector<std::string>{begin + end, begin + close + end, "a<｜DSML｜b" + end, begin + "<｜DSML｜invoke name=\"other\">", "x</think>", "x<think>",
+                                begin + stop + close + "more", "\n<｜DSML｜tool_calls>", begin + "<｜DSML｜invoke name=\"set\">\n</｜DSML｜invoke>"}) {
     EXPECT_FALSE(Accepts(*grammar, bad)) << bad;
   }
   for (unsigned seed = 0; seed < 60; ++seed) {
@@ -103,7 +106,7 @@ TEST(ToolCalls, TextOfParametersMayHoldAnythingButTags) {
   const std::vector<ToolGrammar> tools{{"run", R"({"type":"object","properties":{"code":{"type":"string"}},"required":["code"]})", true}};
   const Result<Grammar> grammar = Vocabulary::Get().compiler->ToolCalls(tools, {.kind = ToolChoice::Kind::kRequired});
   ASSERT_TRUE(grammar) << grammar.error().message;
-  for (const std::string& code : {std::string("if (a < b && c > d) { x = \"</p>\"; } // 2>&1"), std::string("｜a｜ ｜｜"), std::string(""), std::string("\n\n<")}) {
+  for (const std::string& code : std::vector<std::string>{"if (a < b && c > d) { x = \"</p>\"; } // 2>&1", "｜a｜ ｜｜", "", "\n\n<"}) {
     const std::string reply = "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"run\">\n<｜DSML｜parameter name=\"code\" string=\"true\">" + code +
                               "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls><｜end▁of▁sentence｜>";
     EXPECT_TRUE(Accepts(*grammar, reply)) << code;

@@ -8,8 +8,8 @@ class AbsentMaker final : public AutomatonMaker {
  public:
   Result<std::shared_ptr<const Automaton>> Make(const std::string&) override {
     return diagnostics::Unsupported(
-        "expected a build with xgrammar for schemas, grammars and forced tool calls, found one without; run tools/fetch_xgrammar.sh, remove the build folder "
-        "and build again");
+        "expected a build with xgrammar for schemas, grammars and forced tool calls, found one without; run tools/fetch_xgrammar.sh and build "
+        "again");
   }
 };
 

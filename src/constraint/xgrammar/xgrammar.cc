@@ -10,11 +10,11 @@
 
 #include "constraint/automaton.h"
 
-// What xgrammar calls where it would print or end (XGRAMMAR_LOG_CUSTOMIZE in cmake/Xgrammar.cmake).
+// What xgrammar calls where it would print or end; cmake/Xgrammar.cmake gives these names.
 namespace xgrammar {
 
-[[noreturn]] void LogFatalImpl(const std::string&, int, const std::string& message) { throw std::runtime_error(message); }
-void LogMessageImpl(const std::string&, int, int, const std::string&) {}
+[[noreturn]] void RaiseFatal(const std::string&, int, const std::string& message) { throw std::runtime_error(message); }
+void DropMessage(const std::string&, int, int, const std::string&) {}
 
 }  // namespace xgrammar
 
