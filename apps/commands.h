@@ -15,9 +15,11 @@ void AddInspectCommand(CLI::App& app, int& exit_code);
 void AddTwinCommand(CLI::App& app, int& exit_code);
 void AddLogitsCommand(CLI::App& app, int& exit_code);
 void AddBenchCommand(CLI::App& app, int& exit_code);
+void AddBenchEngineCommand(CLI::App& bench, int& exit_code);
 void AddGenerateCommand(CLI::App& app, int& exit_code);
 void AddChatCommand(CLI::App& app, int& exit_code);
 void AddScoreCommand(CLI::App& app, int& exit_code);
+void AddBatchCommand(CLI::App& app, int& exit_code);
 
 /// The most threads a command takes.
 inline constexpr int kMostThreads = 1024;

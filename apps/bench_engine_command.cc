@@ -1,0 +1,188 @@
+// baleen bench engine: one request against many together, and a load of arrivals, measured in one run.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/arrival_trace.h"
+#include "apps/commands.h"
+#include "apps/engine_flags.h"
+#include "apps/load_report.h"
+#include "hardware/file.h"
+
+namespace baleen::apps {
+namespace {
+
+using engine::Clock;
+
+struct BenchEngineFlags {
+  ModelFlags model;
+  EngineFlags engine;
+  LoadShape shape;
+  std::string trace, svg;
+  std::int64_t repeats = 3;
+  bool json = false;
+};
+
+struct BatchFigures {
+  std::vector<double> alone, together;  // tokens a second
+};
+
+double Since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+/// Greedy and without an end, so that every run does the same work; `tenant` keeps runs from finding each other's prompts.
+engine::Request RequestFor(const Arrival& arrival, std::int64_t number, std::int64_t vocab, const std::string& tenant) {
+  engine::Request request;
+  request.prompt = PromptOf(arrival, number, vocab);
+  request.sampling.temperature = 0;
+  request.max_tokens = arrival.answer_tokens;
+  request.priority = arrival.priority;
+  request.tenant = tenant;
+  return request;
+}
+
+/// Plays the arrivals against the engine on this thread.
+Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector<Arrival>& arrivals, std::int64_t vocab, const std::string& tenant) {
+  std::vector<RequestTimes> times(arrivals.size());
+  const Clock::time_point begin = Clock::now();
+  for (std::size_t next = 0, ended = 0; ended < arrivals.size();) {
+    for (; next < arrivals.size() && arrivals[next].at_seconds <= Since(begin); ++next) {
+      RequestTimes& entry = times[next];
+      engine::Request request = RequestFor(arrivals[next], static_cast<std::int64_t>(next), vocab, tenant);
+      entry.submitted = Since(begin);
+      request.on_token = [&entry, begin](const engine::TokenEvent&) { return entry.tokens.push_back(Since(begin)), true; };
+      request.on_end = [&entry, &ended, begin](const engine::Ending& ending) {
+        entry.ending = ending;
+        entry.ended = Since(begin);
+        entry.started = entry.submitted + ending.usage.queue_seconds;
+        ++ended;
+      };
+      TRY(engine.Submit(std::move(request)));
+    }
+    if (!engine.Step() && next < arrivals.size()) {
+      const double wait = arrivals[next].at_seconds - Since(begin);
+      if (wait > 0) std::this_thread::sleep_for(std::chrono::duration<double>(wait));
+    }
+  }
+  return times;
+}
+
+/// One request after the other, then all of them at once, again and again: both sides see the same machine.
+Status MeasureBatch(OpenEngine& open, const BenchEngineFlags& flags, BatchFigures& figures) {
+  const std::int64_t vocab = open.model.checkpoint->config().vocab_size;
+  const Arrival shape{0, flags.shape.prompt_tokens, flags.shape.answer_tokens, 0, 0, 0};
+  const std::vector<Arrival> together(static_cast<std::size_t>(flags.engine.parallel), shape);
+  for (std::int64_t repeat = 0; repeat <= flags.repeats; ++repeat) {  // the first warms up
+    TRY_ASSIGN(const std::vector<RequestTimes> one, Play(*open.engine, {shape}, vocab, "alone " + std::to_string(repeat)));
+    TRY_ASSIGN(const std::vector<RequestTimes> all, Play(*open.engine, together, vocab, "together " + std::to_string(repeat)));
+    if (repeat == 0) continue;
+    figures.alone.push_back(FiguresOf(one).tokens_per_second);
+    figures.together.push_back(FiguresOf(all).tokens_per_second);
+  }
+  return {};
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+nlohmann::ordered_json DraftFigures(const engine::Statistics& statistics) {
+  nlohmann::ordered_json places = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < statistics.drafted_at.size() && statistics.drafted_at[i] > 0; ++i) {
+    places.push_back({{"drafted", statistics.drafted_at[i]}, {"accepted", statistics.accepted_at[i]}});
+  }
+  return places;
+}
+
+void PrintText(const OpenEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
+  std::printf("%s, %s, %d threads, %lld sequences at once\n", open.model.folder.string().c_str(), std::string(hardware::IsaName(open.model.device->isa())).c_str(),
+              open.model.device->workers().threads(), static_cast<long long>(flags.engine.parallel));
+  std::printf("  one request     %10.1f tokens/s, median of %zu (prompt %lld, answer %lld tokens, prompts included)\n", Median(batch.alone), batch.alone.size(),
+              static_cast<long long>(flags.shape.prompt_tokens), static_cast<long long>(flags.shape.answer_tokens));
+  std::printf("  %3lld together    %10.1f tokens/s, %.2f times as many\n", static_cast<long long>(flags.engine.parallel), Median(batch.together),
+              Median(batch.together) / Median(batch.alone));
+  std::printf("  the load        %10.1f tokens/s over %.2f s; %lld prompt tokens, %.1f %% of them from the cache; %lld failed\n", load.tokens_per_second, load.seconds,
+              static_cast<long long>(load.prompt_tokens), 100 * load.hit_rate, static_cast<long long>(load.failed));
+  std::printf("  first token     %10.2f ms p50, %.2f ms p99\n", 1e3 * load.first_token_p50, 1e3 * load.first_token_p99);
+  std::printf("  between tokens  %10.2f ms p50, %.2f ms p99\n", 1e3 * load.between_p50, 1e3 * load.between_p99);
+  for (std::size_t i = 0; i < statistics.drafted_at.size() && statistics.drafted_at[i] > 0; ++i) {
+    std::printf("  draft, place %zu  %10.1f %% of %lld accepted\n", i + 1, 100.0 * static_cast<double>(statistics.accepted_at[i]) / static_cast<double>(statistics.drafted_at[i]),
+                static_cast<long long>(statistics.drafted_at[i]));
+  }
+}
+
+void PrintJson(const OpenEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
+  const nlohmann::ordered_json report = {{"model", open.model.folder.string()},
+                                         {"isa", hardware::IsaName(open.model.device->isa())},
+                                         {"threads", open.model.device->workers().threads()},
+                                         {"parallel", flags.engine.parallel},
+                                         {"alone_tokens_per_second", batch.alone},
+                                         {"together_tokens_per_second", batch.together},
+                                         {"ratio", Median(batch.together) / Median(batch.alone)},
+                                         {"load",
+                                          {{"seconds", load.seconds},
+                                           {"tokens_per_second", load.tokens_per_second},
+                                           {"prompt_tokens", load.prompt_tokens},
+                                           {"cached_tokens", load.cached_tokens},
+                                           {"completion_tokens", load.completion_tokens},
+                                           {"failed", load.failed},
+                                           {"first_token_seconds", {{"p50", load.first_token_p50}, {"p99", load.first_token_p99}}},
+                                           {"between_tokens_seconds", {{"p50", load.between_p50}, {"p99", load.between_p99}}}}},
+                                         {"preempted", statistics.preempted},
+                                         {"drafts", DraftFigures(statistics)}};
+  std::printf("%s\n", report.dump(1).c_str());
+}
+
+Status RunBenchEngine(const BenchEngineFlags& flags) {
+  std::vector<Arrival> arrivals = MakeArrivals(flags.shape);
+  if (!flags.trace.empty()) {
+    TRY_ASSIGN(arrivals, ReadArrivals(flags.trace));
+  }
+  TRY_ASSIGN(OpenModel model, OpenCheckpoint(flags.model));
+  TRY_ASSIGN(OpenEngine open, StartEngine(std::move(model), flags.model, flags.engine));
+  BatchFigures batch;
+  TRY(MeasureBatch(open, flags, batch));
+  TRY_ASSIGN(const std::vector<RequestTimes> times, Play(*open.engine, arrivals, open.model.checkpoint->config().vocab_size, "load"));
+  const LoadFigures load = FiguresOf(times);
+  const engine::Statistics statistics = open.engine->statistics();
+  if (!flags.svg.empty()) {
+    TRY_ASSIGN(hardware::AtomicFile file, hardware::AtomicFile::Create(flags.svg));
+    TRY(file.Write(LoadSvg(times, load, "baleen bench engine: " + open.model.folder.filename().string() + ", " +
+                                            std::string(hardware::IsaName(open.model.device->isa())) + ", " +
+                                            std::to_string(open.model.device->workers().threads()) + " threads")));
+    TRY(file.Commit());
+  }
+  (flags.json ? PrintJson : PrintText)(open, flags, batch, load, statistics);
+  return {};
+}
+
+}  // namespace
+
+void AddBenchEngineCommand(CLI::App& bench, int& exit_code) {
+  auto flags = std::make_shared<BenchEngineFlags>();
+  CLI::App* command = bench.add_subcommand("engine", "One request against many together, and a load of arrivals: tokens a second, waits, cache hits");
+  AddModelFlags(*command, flags->model, true);
+  AddEngineFlags(*command, flags->engine);
+  const auto tokens = CLI::Range(std::int64_t{1}, std::int64_t{1} << 21);
+  command->add_option("--requests", flags->shape.requests, "Requests of the load")->check(CLI::Range(1, 1000000))->capture_default_str();
+  command->add_option("--prompt", flags->shape.prompt_tokens, "Tokens of a prompt")->check(tokens)->capture_default_str();
+  command->add_option("--answer", flags->shape.answer_tokens, "Tokens of an answer")->check(tokens)->capture_default_str();
+  command->add_option("--shared", flags->shape.shared_tokens, "Tokens that all prompts of the load begin with")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 21))
+      ->capture_default_str();
+  command->add_option("--rate", flags->shape.rate, "Requests of the load a second, at random times (0: all at once)")->check(CLI::Range(0.0, 1e6))->capture_default_str();
+  command->add_option("--seed", flags->shape.seed, "Of the random times")->capture_default_str();
+  command->add_option("--trace", flags->trace, "JSON lines {\"at\": s, \"prompt_tokens\": n, \"answer_tokens\": n, \"group\": n, \"shared_tokens\": n} instead");
+  command->add_option("--repeats", flags->repeats, "Runs of one against many; medians are printed")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--svg", flags->svg, "Write a picture of the load to this file");
+  command->add_flag("--json", flags->json, "Print one JSON object");
+  command->footer("Examples:\n  baleen bench engine\n  baleen bench engine --rate 40 --requests 200 --svg load.svg\n  baleen bench engine --trace arrivals.jsonl --json");
+  command->callback([flags, &exit_code] { Run(exit_code, [&] { return RunBenchEngine(*flags); }); });
+}
+
+}  // namespace baleen::apps
