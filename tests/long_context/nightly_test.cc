@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "company.h"
 #include "reading.h"
@@ -14,7 +15,12 @@
 namespace baleen::long_context {
 namespace {
 
-constexpr std::int64_t kMillion = 1048576, kTwoMillion = 2097152;
+/// 2M tokens, or BALEEN_NIGHTLY_TOKENS of them to try the tests themselves.
+std::int64_t TwoMillion() {
+  const char* text = std::getenv("BALEEN_NIGHTLY_TOKENS");
+  return text == nullptr ? 2097152 : std::clamp<std::int64_t>(std::atoll(text) / 4096 * 4096, 65536, 2097152);
+}
+std::int64_t Million() { return TwoMillion() / 2; }
 
 using Clock = std::chrono::steady_clock;
 
@@ -114,58 +120,59 @@ void ExpectRestoresContinue(Reader& reader, kvcache::Sequence& sequence, const s
 }
 
 TEST(Nightly, TwoMillionTokens) {
-  Prompt prompt(kTwoMillion - 512, 25);
+  Prompt prompt(TwoMillion() - 512, 25);
   PlantAroundBoundaries(prompt, 512, 26);
-  Reader reader({.context = kTwoMillion});
-  auto sequence = reader.Begin(kTwoMillion);
-  EXPECT_EQ(sequence.bytes(), reader.model().cache_layout().Bytes(kTwoMillion));
-  std::printf("| 2M: %.1f bytes a token, %.3f GiB\n", static_cast<double>(sequence.bytes()) / kTwoMillion, static_cast<double>(sequence.bytes()) / 1073741824.0);
+  Reader reader({.context = TwoMillion()});
+  auto sequence = reader.Begin(TwoMillion());
+  EXPECT_EQ(sequence.bytes(), reader.model().cache_layout().Bytes(TwoMillion()));
+  std::printf("| 2M: %.1f bytes a token, %.3f GiB\n", static_cast<double>(sequence.bytes()) / static_cast<double>(TwoMillion()), static_cast<double>(sequence.bytes()) / 1073741824.0);
   const std::vector<std::int32_t>& tokens = prompt.tokens();
   const auto fill_to = [&](std::int64_t length) { reader.Feed(sequence, Piece(tokens, sequence.length(), length), {.filling = Filling::kAskersOnly}); };
   std::vector<Timing> timings;
   const auto start = Clock::now();
-  for (const std::int64_t length : {std::int64_t{4096}, std::int64_t{65536}}) {
+  for (const std::int64_t length : {TwoMillion() / 512, TwoMillion() / 32}) {
     fill_to(length);
     timings.push_back(TimeDecode(reader, sequence, tokens));
   }
-  fill_to(kMillion - 2);
-  ExpectRestoresContinue(reader, sequence, tokens, kMillion);
+  fill_to(Million() - 2);
+  ExpectRestoresContinue(reader, sequence, tokens, Million());
   timings.push_back(TimeDecode(reader, sequence, tokens));
-  fill_to(kTwoMillion - 2048 - 2);
-  ExpectRestoresContinue(reader, sequence, tokens, kTwoMillion - 2048);
+  fill_to(TwoMillion() - 2048 - 2);
+  ExpectRestoresContinue(reader, sequence, tokens, TwoMillion() - 2048);
   timings.push_back(TimeDecode(reader, sequence, tokens));
   fill_to(prompt.size());
   std::printf("| 2M: %.0f tokens/s, askers only\n", static_cast<double>(prompt.size()) / Seconds(start));
   ExpectAllRight(reader, sequence, prompt.questions(), "2M");
   // To the very last position.
-  while (sequence.length() < kTwoMillion - 1) reader.Feed(sequence, Piece(tokens, 0, std::min<std::int64_t>(512, kTwoMillion - 1 - sequence.length())));
+  while (sequence.length() < TwoMillion() - 1) reader.Feed(sequence, Piece(tokens, 0, std::min<std::int64_t>(512, TwoMillion() - 1 - sequence.length())));
   ExpectAllRight(reader, sequence, {prompt.questions().front()}, "2M, the last position");
   PrintTimings(timings);
 }
 
 /// A million tokens in turns that end with a question; the answers' logits must be those of the prompt fed at once.
 TEST(Nightly, AMillionTokensInAHundredTurns) {
-  constexpr std::int64_t kTurns = 100, kTurn = kMillion / kTurns;
-  Prompt prompt(kMillion, 27);
+  constexpr std::int64_t kTurns = 100;
+  const std::int64_t turn_tokens = Million() / kTurns;
+  Prompt prompt(Million(), 27);
   PlantAroundBoundaries(prompt, 512, 28);
   std::vector<std::int32_t> tokens = prompt.tokens();
   std::vector<std::int64_t> asked;
   std::vector<std::int32_t> right;
   for (std::int64_t turn = 0; turn < kTurns; ++turn) {
     // The question that stands last before the turn's end and was planted well before it.
-    std::int64_t at = (turn + 1) * kTurn - 1;
+    std::int64_t at = (turn + 1) * turn_tokens - 1;
     while (!prompt.IsFree(at)) --at;
     const Question* chosen = nullptr;
     for (const Question& q : prompt.questions()) {
-      if (q.position + 300 < at && (chosen == nullptr || (q.position * 7919) % 1009 > (chosen->position * 7919) % 1009)) chosen = &q;
+      if (q.position + 8 < at && (chosen == nullptr || (q.position * 7919) % 1009 > (chosen->position * 7919) % 1009)) chosen = &q;
     }
     ASSERT_NE(chosen, nullptr);
     tokens[static_cast<std::size_t>(at)] = chosen->ask;
     asked.push_back(at);
     right.push_back(chosen->answer);
   }
-  Reader reader({.context = kMillion});
-  auto sequence = reader.Begin(kMillion);
+  Reader reader({.context = Million()});
+  auto sequence = reader.Begin(Million());
   const std::vector<float> at_once = reader.Feed(sequence, tokens, {.filling = Filling::kAskersOnly, .wanted = asked});
   EXPECT_EQ(reader.Argmax(at_once), right);
   sequence.Reset();
@@ -182,19 +189,19 @@ TEST(Nightly, AMillionTokensInAHundredTurns) {
 
 /// Engineering only: positions beyond 1M are untrained with any factor.
 TEST(Nightly, TwoMillionTokensWithYarnFactor16) {
-  Prompt prompt(kTwoMillion - 512, 29);
+  Prompt prompt(TwoMillion() - 512, 29);
   PlantAroundBoundaries(prompt, 512, 30);
-  Reader reader({.context = kTwoMillion, .yarn_factor = 16});
-  auto sequence = reader.Begin(kTwoMillion);
-  const Reader other({.context = kTwoMillion, .rows = 1, .yarn_factor = 32});
-  EXPECT_EQ(sequence.bytes(), kvcache::Sequence(other.Begin(kTwoMillion)).bytes());
+  Reader reader({.context = TwoMillion(), .yarn_factor = 16});
+  auto sequence = reader.Begin(TwoMillion());
+  const Reader other({.context = TwoMillion(), .rows = 1, .yarn_factor = 32});
+  EXPECT_EQ(sequence.bytes(), kvcache::Sequence(other.Begin(TwoMillion())).bytes());
   reader.Feed(sequence, Piece(prompt.tokens(), 0, prompt.size() - 100), {.filling = Filling::kStates});
   const std::vector<float> logits = reader.Feed(sequence, Piece(prompt.tokens(), prompt.size() - 100, prompt.size()), {.wanted = Places(0, 100)});
   EXPECT_TRUE(std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }));
   ExpectAllRight(reader, sequence, prompt.questions(), "2M, YaRN factor 16");
 }
 
-TEST(Nightly, TwoSessionsOfAMillionAndFiftyShortOnes) { ExpectCompanyDoesNotMatter(kMillion - 1024, 50); }
+TEST(Nightly, TwoSessionsOfAMillionAndFiftyShortOnes) { ExpectCompanyDoesNotMatter(Million() - 1024, 50); }
 
 }  // namespace
 }  // namespace baleen::long_context

@@ -141,7 +141,7 @@ TEST(Chunks, EverySizeGivesTheSameBits) {
   const std::vector<std::int64_t> wanted = Places(count - 90, 90);
   auto whole = reader.Begin(count);
   const std::vector<float> expected = reader.Feed(whole, tokens, {.wanted = wanted});
-  for (const std::int64_t chunk : {1, 2, 3, 4, 5, 7, 31, 127, 128, 129, 1000, 2048}) {
+  for (const std::int64_t chunk : {1, 3, 7, 64, 127, 128, 129, 1000, 2048}) {
     whole.Reset();
     EXPECT_EQ(reader.Feed(whole, tokens, {.chunk = chunk, .wanted = wanted}), expected) << "chunks of " << chunk;
   }
@@ -192,7 +192,7 @@ TEST(Fillings, LeaveTheSameState) {
   }
 }
 
-TEST(Company, LongAndShortRequestsDoNotSeeEachOther) { ExpectCompanyDoesNotMatter(12000, 20); }
+TEST(Company, LongAndShortRequestsDoNotSeeEachOther) { ExpectCompanyDoesNotMatter(6000, 12); }
 
 }  // namespace
 }  // namespace baleen::long_context
