@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
   baleen::apps::AddGenerateCommand(app, exit_code);
   baleen::apps::AddChatCommand(app, exit_code);
   baleen::apps::AddScoreCommand(app, exit_code);
+  baleen::apps::AddBatchCommand(app, exit_code);
 
   try {
     app.parse(argc, argv);

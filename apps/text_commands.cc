@@ -42,24 +42,6 @@ Result<text::Tokenizer> FindTokenizer(const TextOptions& options) {
   return LoadTokenizer(folder);
 }
 
-// The characters that some reader takes for the end of a line (U+0085, U+2028, U+2029) as JSON escapes: an answer stays one line for everyone.
-// Outside its strings a JSON value has none of them.
-std::string KeepOneLine(std::string_view answer) {
-  std::string line;
-  std::size_t kept = 0;
-  for (std::size_t at = answer.find_first_of("\xC2\xE2"); at != std::string_view::npos; at = answer.find_first_of("\xC2\xE2", at + 1)) {
-    const std::string_view rest = answer.substr(at);
-    const char* escape = nullptr;
-    if (rest.starts_with("\xC2\x85")) escape = "\\u0085";
-    if (rest.starts_with("\xE2\x80\xA8")) escape = "\\u2028";
-    if (rest.starts_with("\xE2\x80\xA9")) escape = "\\u2029";
-    if (escape == nullptr) continue;
-    line.append(answer.substr(kept, at - kept)).append(escape);
-    kept = at + (rest[0] == '\xC2' ? 2 : 3);
-  }
-  return line.append(answer.substr(kept));
-}
-
 using LineWork = std::function<Result<std::string>(const JsonValue&)>;
 
 // One line of output for a line of input: what `work` makes of its JSON value, or {"error": …}.
@@ -67,7 +49,7 @@ std::string AnswerLine(std::string_view line, std::size_t number, const LineWork
   Result<JsonValue> value = text::ParseJson(line);
   if (value) {
     Result<std::string> answer = work(*value);
-    if (answer) return KeepOneLine(*answer) + "\n";
+    if (answer) return text::KeepOneLine(*answer) + "\n";
     value = answer.error();
   }
   return "{\"error\": " + text::QuoteJson(text::ReplaceInvalidUtf8("line " + std::to_string(number) + ": " + value.error().message)) + "}\n";

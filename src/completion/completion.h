@@ -35,6 +35,7 @@ class Completion {
   static Checked<std::unique_ptr<Completion>> Start(const EngineCalls& engine, const ServedModel& model, CompletionRequest request, std::uint64_t drawn_seed);
 
   bool done() const noexcept { return running_ == 0; }
+  std::int64_t running() const noexcept { return running_; }  // choices that have not ended
   void Cancel();
 
   const CompletionRequest& request() const noexcept { return request_; }

@@ -371,6 +371,23 @@ std::string QuoteJson(std::string_view text) {
   return out;
 }
 
+// Outside its strings a JSON value has none of them.
+std::string KeepOneLine(std::string_view json) {
+  std::string line;
+  std::size_t kept = 0;
+  for (std::size_t at = json.find_first_of("\xC2\xE2"); at != std::string_view::npos; at = json.find_first_of("\xC2\xE2", at + 1)) {
+    const std::string_view rest = json.substr(at);
+    const char* escape = nullptr;
+    if (rest.starts_with("\xC2\x85")) escape = "\\u0085";
+    if (rest.starts_with("\xE2\x80\xA8")) escape = "\\u2028";
+    if (rest.starts_with("\xE2\x80\xA9")) escape = "\\u2029";
+    if (escape == nullptr) continue;
+    line.append(json.substr(kept, at - kept)).append(escape);
+    kept = at + (rest[0] == '\xC2' ? 2 : 3);
+  }
+  return line.append(json.substr(kept));
+}
+
 std::string WritePythonFloat(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";

@@ -86,6 +86,9 @@ std::string WriteJson(const JsonValue& value);
 /// The string with its quotes: escaped are `"`, `\` and what is below U+0020, nothing else. Strict JSON.
 std::string QuoteJson(std::string_view text);
 
+/// JSON with the characters that some reader takes for the end of a line (U+0085, U+2028, U+2029) as escapes: it stays one line for everyone.
+std::string KeepOneLine(std::string_view json);
+
 /// Python's repr of a float: 100000.0, 1e+16, 1e-05, inf as Infinity, nan as NaN.
 std::string WritePythonFloat(double value);
 
