@@ -22,4 +22,4 @@ if [ $failed = 1 ]; then
   printf 'nightly: FAILED after %d s; the whole log: %s\n' $((SECONDS - start)) "$log"
   exit 1
 fi
-printf 'nightly: passed in %d s\n' $((SECONDS - start))
+printf 'nightly: passed in %d s; "2M" stands for %s tokens\n' $((SECONDS - start)) "${2:-2097152}"
