@@ -146,7 +146,8 @@ void AddBatchCommand(CLI::App& app, int& exit_code) {
   command->add_option("--encoding", flags->encoding, "april (preview releases) or 0731 (since)")->check(CLI::IsMember({"april", "0731"}))->capture_default_str();
   command->footer(
       "A run that was stopped, by Ctrl-C or by a crash, goes on when the same command is given again; a finished output is left as it is.\n"
-      "Requests without a seed draw from one made of their line, so every run gives the same answers. Blank lines are skipped.\n"
+      "Requests without a seed draw from one made of their line, so every run gives the same answers; created is the\n"
+      "time of change of IN.jsonl. Blank lines are skipped.\n"
       "Exit codes: 0 every request was served; 2 some were refused (the others are answered); 5 stopped.\n\nExamples:\n"
       "  baleen batch questions.jsonl --out answers.jsonl\n"
       "  baleen batch questions.jsonl --out answers.jsonl --model DIR --parallel 32 --cache-dir ~/.cache/baleen --draft auto\n\n"

@@ -67,7 +67,7 @@ ServedModel Model() {
   model.tokenizer = &Tokenizer();
   model.no_compiler_reason = "this build has none";
   model.vocab_size = 2048;
-  model.context = 400;
+  model.context = 1500;
   model.end_ids = {Tokenizer().end_id()};
   return model;
 }
@@ -97,7 +97,7 @@ TEST(Completion, SubmitsWhatWasAsked) {
   Engine engine;
   const ServedModel model = Model();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "n": 2, "seed": 9, "temperature": 0.25, "top_k": 4,
-      "logit_bias": {"5": -100}, "max_tokens": 1000, "user": "me")"));
+      "logit_bias": {"5": -100}, "max_tokens": 5000, "user": "me")"));
   ASSERT_EQ(engine.requests.size(), 2U);
   const engine::Request& first = engine.requests[0];
   EXPECT_EQ(Tokenizer().Decode(first.prompt), "<｜begin▁of▁sentence｜><｜User｜>35+4<｜Assistant｜></think>");
@@ -106,7 +106,7 @@ TEST(Completion, SubmitsWhatWasAsked) {
   EXPECT_EQ(first.sampling.temperature, 0.25);
   EXPECT_EQ(first.sampling.top_k, 4);
   EXPECT_EQ(first.sampling.logit_bias.at(0).id, 5);
-  EXPECT_EQ(first.max_tokens, 400 - static_cast<std::int64_t>(first.prompt.size()));
+  EXPECT_EQ(first.max_tokens, 1500 - static_cast<std::int64_t>(first.prompt.size()));
   EXPECT_EQ(first.end_ids, model.end_ids);
   EXPECT_EQ(first.tenant, "me");
   EXPECT_FALSE(first.likeliest);

@@ -15,7 +15,7 @@ using text::Thinking;
 
 constexpr std::size_t kMostTenantBytes = 512, kMostWordBytes = 4096;
 
-// The vendor's current mapping; it has changed before (docs/serving.md).
+// The current mapping of the vendor's service; it has changed before, so it stands in one table.
 constexpr struct {
   std::string_view word;
   Thinking thinking;
