@@ -16,7 +16,8 @@ void Engine::PlanTurns() {
     candidates_.clear();
     for (const ActivePointer& active : running_) {
       const std::int64_t known = active->fetching || active->finish ? 0 : active->Left();
-      candidates_.push_back({active->rank, known, MostRows(*active), known == 1 ? static_cast<std::int64_t>(active->drafts.size()) : 0});
+      const auto drafts = known == 1 ? std::min(DraftsOfEach(), static_cast<std::int64_t>(active->drafts.size())) : 0;
+      candidates_.push_back({active->rank, known, MostRows(*active), drafts});
     }
     PlanStep(candidates_, model_->limits().rows, turns_);
     secured = std::all_of(turns_.begin(), turns_.end(), [&](const Turn& turn) {
@@ -138,14 +139,21 @@ void Engine::KeepSnapshots(Active& active, std::int64_t before) {
   }
 }
 
+/// Drafts that each running sequence may have: equal parts of what draft_rows leaves.
+std::int64_t Engine::DraftsOfEach() const noexcept {
+  const auto running = std::max<std::int64_t>(1, static_cast<std::int64_t>(running_.size()));
+  return std::min(options_.draft_tokens, std::max<std::int64_t>(0, options_.draft_rows - running) / running);
+}
+
 void Engine::Propose() {
   if (options_.draft_tokens == 0) return;
   proposals_.clear();
+  const std::int64_t most = DraftsOfEach();
   for (std::size_t i = 0; i < turns_.size(); ++i) {
     Active& active = *running_[static_cast<std::size_t>(turns_[i].candidate)];
     if (active.finish) continue;
     const std::int64_t room = options_.context - active.Length() - 1;
-    const std::int64_t wanted = active.Left() == 1 ? std::max<std::int64_t>(0, std::min(options_.draft_tokens, room)) : 0;
+    const std::int64_t wanted = active.Left() == 1 ? std::max<std::int64_t>(0, std::min(most, room)) : 0;
     active.drafts.resize(static_cast<std::size_t>(options_.draft_tokens));
     proposals_.push_back({.sequence = &*active.sequence,
                           .segment = static_cast<std::int64_t>(i),

@@ -24,6 +24,7 @@ struct Options {
   std::int64_t context = 0;      // tokens of one sequence
   std::int64_t blocks = 0;       // of the pool, for sequences and cache; 0 = every sequence at the full context
   std::int64_t draft_tokens = 0; // proposed by the model's drafter for each step of a sequence; 0 = no drafts
+  std::int64_t draft_rows = 16;  // drafts are added while a step that writes has fewer rows: a full one has no use for guesses
   InboxLimits waiting;
   kvcache::PrefixCacheOptions cache;
   std::function<Clock::time_point()> now = Clock::now;
@@ -99,6 +100,7 @@ class Engine {
   bool Report(Active& active, std::span<const float> logits, std::int32_t token);
   void KeepSnapshots(Active& active, std::int64_t before);
   void Propose();
+  std::int64_t DraftsOfEach() const noexcept;
   void End(Active& active, Finish finish, std::optional<diagnostics::Error> error = {});
   void RemoveEnded();
   void Publish();

@@ -171,6 +171,7 @@ TEST(Equalities, DraftedIsAsUndrafted) {
     for (const Sampling& sampling : {kGreedy, kDrawn}) {
       Options options;
       options.draft_tokens = drafts;
+      options.draft_rows = 1000;
       Machine machine = Start(options);
       ExpectSame(AnswersTo(machine, MixedPrompts(), 48, sampling), Plain(sampling), std::to_string(drafts) + " drafts");
       const std::vector<Answer> again = AnswersTo(machine, MixedPrompts(), 48, sampling);

@@ -91,6 +91,7 @@ RC_GTEST_PROP(EngineSoak, EveryRequestEndsOnceWithItsOwnAnswer, ()) {
   options.step_rows = *rc::gen::element<std::int64_t>(8, 64, 300);
   options.blocks = *rc::gen::element<std::int64_t>(5, 12, 60);
   options.draft_tokens = *rc::gen::element<std::int64_t>(0, 1, 3);
+  options.draft_rows = *rc::gen::element<std::int64_t>(4, 16, 100);
   options.cache.interval = *rc::gen::element<std::int64_t>(0, 128, 512);
   Machine machine = Start(options, 2);
   RunPlans(plans, machine);
@@ -108,6 +109,7 @@ TEST(EngineSoak, NoAnswerHoldsAnothersSecret) {
   Options options;
   options.blocks = 64;
   options.draft_tokens = 2;
+  options.draft_rows = 40;
   options.cache.directory = folder.path();
   options.cache.disk_bytes = std::uint64_t{64} << 20;
   Machine machine = Start(options);
