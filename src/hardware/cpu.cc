@@ -78,6 +78,15 @@ Isa BestIsa() noexcept {
   return best;
 }
 
+bool HasBf16Dots() noexcept {
+#if defined(__x86_64__)
+  static const bool has = BestIsa() >= Isa::kAvx512 && Bit(Cpuid(7, 1).a, 5);
+  return has;
+#else
+  return false;
+#endif
+}
+
 Result<Isa> ChooseIsa(std::string_view name) {
   if (name.empty()) return BestIsa();
   for (const Isa isa : {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {

@@ -17,6 +17,9 @@ std::string_view IsaName(Isa isa) noexcept;
 /// kernel once per process for the permission to use tiles.
 Isa BestIsa() noexcept;
 
+/// Whether this CPU multiplies pairs of bf16 (AVX512_BF16): kAvx512 and kAmx are faster with it, with the same bits.
+bool HasBf16Dots() noexcept;
+
 /// The set to run: `name` (reference|avx2|avx512|amx), or BestIsa() if empty.
 /// Errors: an unknown name, or one that this machine cannot run.
 Result<Isa> ChooseIsa(std::string_view name);

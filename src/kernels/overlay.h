@@ -14,6 +14,9 @@ void Overlay(Table& table) noexcept;
 namespace avx512 {
 void Overlay(Table& table) noexcept;
 }
+namespace avx512_bf16 {
+void Overlay(Table& table) noexcept;
+}
 namespace amx {
 void Overlay(Table& table) noexcept;
 }

@@ -112,20 +112,51 @@ TEST(LinearParity, ARowsBitsDoNotDependOnWhatStandsBesideIt) {
   }
 }
 
+/// What x may hold: kinds that different kernels of one instruction set take.
+enum class XKind { kWild, kQuantised, kBf16, kTinyBf16 };
+
+Activations ActivationsOf(Numbers& numbers, XKind kind, std::int64_t rows, std::int64_t k) {
+  if (kind == XKind::kWild || kind == XKind::kQuantised) return RandomActivations(numbers, rows, k, kind == XKind::kQuantised);
+  Activations a{numbers.Floats(rows * k, -4.0f, 4.0f), std::vector<float>(static_cast<std::size_t>(rows * ((k + 127) / 128))), rows, k, false};
+  for (float& x : a.x) x = tensor::RoundToBf16(numbers.Whole(0, 9) == 0 ? -0.0f : x);
+  // Products of these are denormal, or their sums.
+  for (std::size_t i = 0; kind == XKind::kTinyBf16 && i < a.x.size(); ++i) a.x[i] *= i % 3 == 0 ? 0x1p-126f : 0x1p-110f;
+  return a;
+}
+
 TEST(LinearParity, Avx2AndAvx512GiveEqualBits) {
   if (hardware::BestIsa() < hardware::Isa::kAvx512) GTEST_SKIP() << "needs AVX-512";
   Numbers numbers(31);
   for (const Format format : kFormats) {
-    for (const std::int64_t rows : {1, 2, 3, 4, 11}) {
-      for (const bool quantised : {false, true}) {
-        const std::int64_t n = 41, k = 398;
-        const Weights w = RandomWeights(numbers, format, n, k);
-        const Activations a = RandomActivations(numbers, rows, k, quantised);
-        EXPECT_TRUE(SameBits(Multiply(TableFor(hardware::Isa::kAvx2).linear, w.matrix, a, 0, n, 0, rows),
-                             Multiply(TableFor(hardware::Isa::kAvx512).linear, w.matrix, a, 0, n, 0, rows)));
+    for (const std::int64_t k : {30, 398, 1024, 2210}) {
+      for (const std::int64_t rows : {1, 2, 3, 4, 5, 7, 11, 16, 22}) {
+        for (const XKind kind : {XKind::kWild, XKind::kQuantised, XKind::kBf16, XKind::kTinyBf16}) {
+          const std::int64_t n = 141;
+          const Weights w = RandomWeights(numbers, format, n, k);
+          const Activations a = ActivationsOf(numbers, kind, rows, k);
+          EXPECT_TRUE(SameBits(Multiply(TableFor(hardware::Isa::kAvx2).linear, w.matrix, a, 3, n, 0, rows),
+                               Multiply(TableFor(hardware::Isa::kAvx512).linear, w.matrix, a, 3, n, 0, rows)))
+              << kFormatNames[static_cast<int>(format)] << " k " << k << " rows " << rows << " kind " << static_cast<int>(kind);
+        }
       }
     }
   }
+}
+
+TEST(LinearParity, TinyBf16WeightsKeepTheirDenormalSums) {
+  if (hardware::BestIsa() < hardware::Isa::kAvx512) GTEST_SKIP() << "needs AVX-512";
+  Numbers numbers(37);
+  const std::int64_t n = 20, k = 300, rows = 9;
+  Weights w = RandomWeights(numbers, Format::kBf16, n, k);
+  for (std::int64_t i = 0; i < n * k; ++i) {
+    const std::uint16_t code = tensor::ToBf16(numbers.Uniform(-1.0f, 1.0f) * (i == n * k / 2 ? 0x1p-127f : 0x1p-94f));
+    std::memcpy(w.data.data() + 2 * i, &code, 2);
+  }
+  Activations a = ActivationsOf(numbers, XKind::kBf16, rows, k);
+  for (float& x : a.x) x *= 0x1p-36f;
+  const auto found = Multiply(TableFor(hardware::Isa::kAvx512).linear, w.matrix, a, 0, n, 0, rows);
+  EXPECT_TRUE(SameBits(Multiply(TableFor(hardware::Isa::kAvx2).linear, w.matrix, a, 0, n, 0, rows), found));
+  EXPECT_TRUE(std::any_of(found.begin(), found.end(), [](float y) { return y != 0.0f && std::fabs(y) < 0x1p-126f; }));
 }
 
 }  // namespace

@@ -98,6 +98,19 @@ template <int kDistance> [[gnu::always_inline]] inline Lanes Swap(Lanes a) noexc
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+/// Sum of each of eight: those of a[i], then those of b[i].
+[[gnu::always_inline]] inline __m256 SumEight(const Lanes* a, const Lanes* b) noexcept {
+  __m256 fours[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m256 p = _mm256_add_ps(a[i].low, a[i].high), q = _mm256_add_ps(b[i].low, b[i].high);
+    fours[i] = _mm256_add_ps(_mm256_permute2f128_ps(p, q, 0x20), _mm256_permute2f128_ps(p, q, 0x31));
+  }
+  const __m256 r = _mm256_add_ps(_mm256_shuffle_ps(fours[0], fours[1], 0x44), _mm256_shuffle_ps(fours[0], fours[1], 0xEE));
+  const __m256 s = _mm256_add_ps(_mm256_shuffle_ps(fours[2], fours[3], 0x44), _mm256_shuffle_ps(fours[2], fours[3], 0xEE));
+  return _mm256_add_ps(_mm256_shuffle_ps(r, s, 0x88), _mm256_shuffle_ps(r, s, 0xDD));
+}
+[[gnu::always_inline]] inline Lanes SumEach(const Lanes (&a)[16]) noexcept { return {SumEight(a, a + 4), SumEight(a + 8, a + 12)}; }
 [[gnu::always_inline]] inline float Largest(Lanes a) noexcept {
   const __m256 eight = _mm256_max_ps(a.low, a.high);
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -77,6 +77,19 @@ template <int kDistance> [[gnu::always_inline]] inline Lanes Swap(Lanes a) noexc
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+/// Lane i is Sum(a[i]): the same pairs added.
+[[gnu::always_inline]] inline Lanes SumEach(const Lanes (&a)[16]) noexcept {
+  __m512 fours[4];  // in each quarter c four numbers that are left of a[4c + i]
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512 p = _mm512_add_ps(_mm512_shuffle_f32x4(a[i].v, a[4 + i].v, 0x44), _mm512_shuffle_f32x4(a[i].v, a[4 + i].v, 0xEE));
+    const __m512 q = _mm512_add_ps(_mm512_shuffle_f32x4(a[8 + i].v, a[12 + i].v, 0x44), _mm512_shuffle_f32x4(a[8 + i].v, a[12 + i].v, 0xEE));
+    fours[i] = _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xDD));
+  }
+  const __m512 r = _mm512_add_ps(_mm512_shuffle_ps(fours[0], fours[1], 0x44), _mm512_shuffle_ps(fours[0], fours[1], 0xEE));
+  const __m512 s = _mm512_add_ps(_mm512_shuffle_ps(fours[2], fours[3], 0x44), _mm512_shuffle_ps(fours[2], fours[3], 0xEE));
+  return {_mm512_add_ps(_mm512_shuffle_ps(r, s, 0x88), _mm512_shuffle_ps(r, s, 0xDD))};
+}
 [[gnu::always_inline]] inline float Largest(Lanes a) noexcept {
   const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -2,6 +2,7 @@
 // that left that file would be a weak symbol compiled for one instruction set, and might be picked for every CPU.
 
 #include "kernels/wide/math.inl"
+#include "kernels/wide/operands.inl"
 #include "kernels/wide/linear.inl"
 #include "kernels/wide/norm.inl"
 #include "kernels/wide/cache_rows.inl"

@@ -1,0 +1,35 @@
+// g++ 12 takes the deliberately undefined operand of several AVX-512 intrinsics for a mistake (GCC bug 105593).
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+#include <immintrin.h>
+
+#include "kernels/overlay.h"
+#include "kernels/table.h"
+#include "tensor/scalar.h"
+
+namespace baleen::kernels::avx512_bf16 {
+namespace {
+
+#include "kernels/avx512/lanes.inl"
+#include "kernels/wide/math.inl"
+#include "kernels/wide/operands.inl"
+#include "kernels/avx512_bf16/linear.inl"
+
+/// What dots do not compute goes where it went before.
+void (*linear_below)(const LinearArgs&) noexcept = nullptr;
+
+void Linear(const LinearArgs& args) noexcept {
+  if (!ComputedByDots(args)) linear_below(args);
+}
+
+}  // namespace
+
+void Overlay(Table& table) noexcept {
+  linear_below = table.linear;
+  table.linear = Linear;
+}
+
+}  // namespace baleen::kernels::avx512_bf16
