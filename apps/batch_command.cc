@@ -9,9 +9,9 @@
 #include "apps/commands.h"
 #include "apps/engine_flags.h"
 #include "apps/interrupt.h"
-#include "apps/load_tokenizer.h"
 #include "apps/sampling_flags.h"
 #include "diagnostics/log.h"
+#include "library/answer_defaults.h"
 
 namespace baleen::apps {
 namespace {
@@ -76,7 +76,7 @@ Result<Work> FindWork(const BatchFlags& flags, LineReader& input) {
   return work;
 }
 
-Result<completion::ServedModel> Serve(const BatchFlags& flags, const OpenModel& opened, const text::Tokenizer& tokenizer, std::int64_t context) {
+Result<completion::ServedModel> Serve(const BatchFlags& flags, const library::OpenedModel& opened, const text::Tokenizer& tokenizer, std::int64_t context) {
   SamplingFlags sampling;
   sampling.encoding = flags.encoding;
   TRY_ASSIGN(Settings settings, MakeSettings(sampling, opened.folder, opened.checkpoint->config(), &tokenizer));
@@ -93,9 +93,9 @@ Result<completion::ServedModel> Serve(const BatchFlags& flags, const OpenModel& 
 }
 
 Status Answer(const BatchFlags& flags, const Work& work, LineReader& input, GrowingFile& output, std::uint64_t& refused) {
-  TRY_ASSIGN(OpenModel opened, OpenCheckpoint(flags.model));
-  TRY_ASSIGN(const text::Tokenizer tokenizer, LoadTokenizer(opened.folder));
-  TRY_ASSIGN(OpenEngine open, StartEngine(std::move(opened), flags.model, flags.engine));
+  TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(flags.model));
+  TRY_ASSIGN(const text::Tokenizer tokenizer, library::LoadTokenizer(opened.folder));
+  TRY_ASSIGN(library::RunningEngine open, StartEngine(std::move(opened), flags.model, flags.engine));
   TRY_ASSIGN(completion::ServedModel model, Serve(flags, open.model, tokenizer, open.options.context));
   Result<std::unique_ptr<constraint::Compiler>> compiler = constraint::Compiler::Create(tokenizer, model.vocab_size, model.end_ids);
   model.compiler = compiler ? compiler->get() : nullptr;

@@ -109,7 +109,7 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void Print(const BenchFlags& flags, const OpenModel& opened, const Measured& m) {
+void Print(const BenchFlags& flags, const library::OpenedModel& opened, const Measured& m) {
   const double excess = static_cast<double>(m.taken_bytes) / static_cast<double>(std::max<std::uint64_t>(m.planned_bytes, 1)) - 1;
   char hash[20];
   std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(m.hash));
@@ -141,7 +141,7 @@ Status RunBench(const BenchFlags& flags) {
   quiet.verify = false;  // it would read every weight, which is what "open" must not
   const std::uint64_t files_before = ResidentBytes("Rss") - ResidentBytes("Anonymous");
   auto start = Clock::now();
-  TRY_ASSIGN(OpenModel opened, OpenCheckpoint(quiet));
+  TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(quiet));
   m.open_seconds = Since(start);
   const std::uint64_t files = ResidentBytes("Rss") - ResidentBytes("Anonymous");
   m.resident_after_open = files - std::min(files_before, files);

@@ -72,7 +72,7 @@ Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector
 }
 
 /// One request after the other, then all of them at once, again and again: both sides see the same machine.
-Status MeasureBatch(OpenEngine& open, const BenchEngineFlags& flags, BatchFigures& figures) {
+Status MeasureBatch(library::RunningEngine& open, const BenchEngineFlags& flags, BatchFigures& figures) {
   const std::int64_t vocab = open.model.checkpoint->config().vocab_size;
   const Arrival shape{0, flags.shape.prompt_tokens, flags.shape.answer_tokens, 0, 0, 0};
   const std::vector<Arrival> together(static_cast<std::size_t>(flags.engine.parallel), shape);
@@ -99,7 +99,7 @@ nlohmann::ordered_json DraftFigures(const engine::Statistics& statistics) {
   return places;
 }
 
-void PrintText(const OpenEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
+void PrintText(const library::RunningEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
   std::printf("%s, %s, %d threads, %lld sequences at once\n", open.model.folder.string().c_str(), std::string(hardware::IsaName(open.model.device->isa())).c_str(),
               open.model.device->workers().threads(), static_cast<long long>(flags.engine.parallel));
   std::printf("  one request     %10.1f tokens/s, median of %zu (prompt %lld, answer %lld tokens, prompts included)\n", Median(batch.alone), batch.alone.size(),
@@ -116,7 +116,7 @@ void PrintText(const OpenEngine& open, const BenchEngineFlags& flags, const Batc
   }
 }
 
-void PrintJson(const OpenEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
+void PrintJson(const library::RunningEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
   const nlohmann::ordered_json report = {{"model", open.model.folder.string()},
                                          {"isa", hardware::IsaName(open.model.device->isa())},
                                          {"threads", open.model.device->workers().threads()},
@@ -143,8 +143,8 @@ Status RunBenchEngine(const BenchEngineFlags& flags) {
   if (!flags.trace.empty()) {
     TRY_ASSIGN(arrivals, ReadArrivals(flags.trace));
   }
-  TRY_ASSIGN(OpenModel model, OpenCheckpoint(flags.model));
-  TRY_ASSIGN(OpenEngine open, StartEngine(std::move(model), flags.model, flags.engine));
+  TRY_ASSIGN(library::OpenedModel model, OpenCheckpoint(flags.model));
+  TRY_ASSIGN(library::RunningEngine open, StartEngine(std::move(model), flags.model, flags.engine));
   BatchFigures batch;
   TRY(MeasureBatch(open, flags, batch));
   TRY_ASSIGN(const std::vector<RequestTimes> times, Play(*open.engine, arrivals, open.model.checkpoint->config().vocab_size, "load"));

@@ -6,7 +6,7 @@
 
 #include "apps/answer_text.h"
 #include "apps/interrupt.h"
-#include "apps/load_tokenizer.h"
+#include "library/answer_defaults.h"
 #include "plan/counts.h"
 #include "text/utf8.h"
 
@@ -53,9 +53,9 @@ Result<std::unique_ptr<ChatSession>> ChatSession::Open(const ModelFlags& model, 
   TRY(CheckSamplingFlags(sampling));
   std::unique_ptr<ChatSession> session(new ChatSession);
   TRY_ASSIGN(session->opened_, OpenCheckpoint(model));
-  OpenModel& opened = session->opened_;
+  library::OpenedModel& opened = session->opened_;
   const checkpoint::ModelConfig& config = opened.checkpoint->config();
-  TRY_ASSIGN(text::Tokenizer tokenizer, LoadTokenizer(opened.folder));
+  TRY_ASSIGN(text::Tokenizer tokenizer, library::LoadTokenizer(opened.folder));
   session->tokenizer_ = std::make_unique<text::Tokenizer>(std::move(tokenizer));
   TRY_ASSIGN(session->settings_, MakeSettings(sampling, opened.folder, config, session->tokenizer_.get()));
   TRY_ASSIGN(std::int64_t context, ContextLimit(sampling, config));

@@ -54,7 +54,7 @@ class ChatSession {
   Result<ChatAnswer> Continue(const std::vector<std::int32_t>& prompt, bool stream);
 
   std::string name_, system_;
-  OpenModel opened_;
+  library::OpenedModel opened_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::unique_ptr<engine::Generation> generation_;
   std::unique_ptr<engine::Sampler> sampler_;

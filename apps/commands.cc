@@ -3,34 +3,22 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "hardware/cpu.h"
+#include "library/open_model.h"
 
 namespace baleen::apps {
 namespace {
 
 Status RunChecked(const std::function<Status()>& work) {
   TRY(hardware::IsaFromEnvironment());
-  TRY(ThreadsFromEnvironment());
+  TRY(library::ThreadsOf(0));
   return work();
 }
 
 }  // namespace
-
-Result<int> ThreadsFromEnvironment() {
-  const char* text = std::getenv("BALEEN_THREADS");
-  if (text == nullptr || *text == 0) return 0;
-  int threads = 0;
-  const auto [end, fault] = std::from_chars(text, text + std::strlen(text), threads);
-  if (fault != std::errc() || *end != 0 || threads < 1 || threads > kMostThreads) {
-    return diagnostics::InvalidInput("BALEEN_THREADS: expected a number from 1 to " + std::to_string(kMostThreads) + ", found '" + diagnostics::Quoted(text) + "'");
-  }
-  return threads;
-}
 
 void Run(int& exit_code, const std::function<Status()>& work) {
   const Status status = RunChecked(work);

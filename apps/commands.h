@@ -21,12 +21,6 @@ void AddChatCommand(CLI::App& app, int& exit_code);
 void AddScoreCommand(CLI::App& app, int& exit_code);
 void AddBatchCommand(CLI::App& app, int& exit_code);
 
-/// The most threads a command takes.
-inline constexpr int kMostThreads = 1024;
-
-/// BALEEN_THREADS, or 0 where it is not set. Errors: no number from 1 to kMostThreads.
-Result<int> ThreadsFromEnvironment();
-
 /// Checks BALEEN_ISA and BALEEN_THREADS, which every command knows, then runs its work and turns its Status into an exit code: 0, or the error printed to standard error and its ExitCode().
 void Run(int& exit_code, const std::function<Status()>& work);
 

@@ -2,11 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <memory>
 #include <string>
 
 #include "apps/open_model.h"
-#include "engine/engine.h"
+#include "library/start_engine.h"
 
 namespace baleen::apps {
 
@@ -24,15 +23,8 @@ struct EngineFlags {
 /// Adds --parallel, --context, --step-rows, --kv-memory, --cache-dir, --cache-bytes and --draft.
 void AddEngineFlags(CLI::App& command, EngineFlags& flags);
 
-/// A model with the engine that runs it. Moves as a whole.
-struct OpenEngine {
-  OpenModel model;
-  engine::Options options;
-  std::unique_ptr<engine::Engine> engine;
-};
-
-/// Settles the memory, prints the plan and takes it: pool, activations, cache folder. A context that the memory cannot hold is cut, and said,
-/// unless it was asked for. Errors: a drafter that the checkpoint does not have, memory, a cache folder that cannot be used.
-Result<OpenEngine> StartEngine(OpenModel opened, const ModelFlags& model_flags, const EngineFlags& flags);
+/// library::StartEngine with these flags; prints the plan of the memory that was taken, and the context if that had to be cut.
+/// Errors: the library's, under the names of the flags.
+Result<library::RunningEngine> StartEngine(library::OpenedModel opened, const ModelFlags& model_flags, const EngineFlags& flags);
 
 }  // namespace baleen::apps

@@ -9,13 +9,13 @@
 #include "apps/answer_text.h"
 #include "apps/commands.h"
 #include "apps/interrupt.h"
-#include "apps/load_tokenizer.h"
 #include "apps/message_file.h"
 #include "apps/open_model.h"
 #include "apps/sampling_flags.h"
 #include "apps/token_file.h"
 #include "diagnostics/log.h"
 #include "engine/generation.h"
+#include "library/answer_defaults.h"
 #include "text/json_python.h"
 #include "text/special_tokens.h"
 #include "text/utf8.h"
@@ -84,13 +84,12 @@ AnswerForm FormOf(const GenerateFlags& flags, const text::Tokenizer* tokenizer, 
 
 // The tokenizer, or nothing where only ids are asked for and the folder has none.
 Result<std::optional<text::Tokenizer>> TokenizerFor(const GenerateFlags& flags, const std::filesystem::path& folder) {
-  std::error_code ignored;
-  if (flags.tokens && !std::filesystem::exists(folder / "tokenizer.json", ignored)) {
+  if (flags.tokens && !library::HasTokenizer(folder)) {
     if (!flags.sampling.stop.empty()) return InvalidInput("--stop: expected a model with a tokenizer.json, found none; stop texts need one");
     diagnostics::Note("the model has no tokenizer.json: the answer is given as ids, without text");
     return std::optional<text::Tokenizer>();
   }
-  TRY_ASSIGN(text::Tokenizer tokenizer, LoadTokenizer(folder));
+  TRY_ASSIGN(text::Tokenizer tokenizer, library::LoadTokenizer(folder));
   return std::optional<text::Tokenizer>(std::move(tokenizer));
 }
 
@@ -153,7 +152,7 @@ Result<Generated> Continue(model::Transformer& model, const GenerateFlags& flags
 Status Generate(const GenerateFlags& flags) {
   TRY(CheckFlags(flags));
   const Clock::time_point begin = Clock::now();
-  TRY_ASSIGN(OpenModel opened, OpenCheckpoint(flags.model));
+  TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(flags.model));
   const checkpoint::ModelConfig& config = opened.checkpoint->config();
   TRY_ASSIGN(const std::optional<text::Tokenizer> found, TokenizerFor(flags, opened.folder));
   const text::Tokenizer* tokenizer = found ? &*found : nullptr;

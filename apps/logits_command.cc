@@ -87,7 +87,7 @@ Status RefuseInputAsOutput(const LogitsFlags& flags) {
 Status RunLogits(const LogitsFlags& flags) {
   TRY(RefuseInputAsOutput(flags));
   TRY(hardware::AtomicFile::Create(flags.out));  // an output that cannot be written is found before the work, not after it
-  TRY_ASSIGN(OpenModel opened, OpenCheckpoint(flags.model));
+  TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(flags.model));
   const std::int64_t vocab = opened.checkpoint->config().vocab_size;
   TRY_ASSIGN(const std::vector<std::int32_t> tokens, ReadTokenFile(flags.tokens, vocab));
   const auto count = static_cast<std::int64_t>(tokens.size());

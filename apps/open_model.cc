@@ -1,19 +1,17 @@
 #include "apps/open_model.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
-#include "apps/commands.h"
 #include "diagnostics/log.h"
 #include "hardware/cpu.h"
 
 namespace baleen::apps {
 namespace {
 
-/// models/plankton beside the sources or the installed program: below BALEEN_HOME, or below a folder above the program itself.
+/// models/plankton below BALEEN_HOME or below a folder above the program itself; above an installed program it is in share/baleen.
 Result<std::filesystem::path> BundledModel() {
-  const std::filesystem::path wanted = std::filesystem::path("models") / "plankton";
+  const std::filesystem::path wanted = std::filesystem::path("models") / "plankton", installed = std::filesystem::path("share") / "baleen" / wanted;
   std::error_code code;
   if (const char* home = std::getenv("BALEEN_HOME"); home != nullptr && *home != 0) {
     const std::filesystem::path folder = std::filesystem::path(home) / wanted;
@@ -21,23 +19,11 @@ Result<std::filesystem::path> BundledModel() {
   }
   std::filesystem::path above = std::filesystem::read_symlink("/proc/self/exe", code).parent_path();
   for (int level = 0; level < 5 && !above.empty(); ++level, above = above.parent_path()) {
-    if (std::filesystem::is_directory(above / wanted, code)) return above / wanted;
+    for (const std::filesystem::path& place : {above / wanted, above / installed}) {
+      if (std::filesystem::is_directory(place, code)) return place;
+    }
   }
   return diagnostics::NotFound("the bundled model models/plankton was not found beside the program; name a model with --model, or set BALEEN_HOME to the repository");
-}
-
-Result<int> Threads(int flag) {
-  if (flag != 0) return flag;
-  TRY_ASSIGN(const int threads, ThreadsFromEnvironment());
-  return threads != 0 ? threads : std::min(hardware::AvailableCores(), kMostThreads);
-}
-
-Status Verify(const checkpoint::Checkpoint& checkpoint) {
-  if (checkpoint.TotalBytes() > hardware::PhysicalMemoryBytes()) {
-    diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");
-    return {};
-  }
-  return checkpoint::VerifyValues(checkpoint);
 }
 
 }  // namespace
@@ -50,7 +36,7 @@ void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model)
   command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes) or exact (fp32, nothing quantised)")
       ->check(CLI::IsMember({"exact", "official"}))
       ->capture_default_str();
-  command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, kMostThreads));
+  command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   command.add_flag("!--no-verify", flags.verify, "Do not search the weights for NaN before the start");
   command.add_flag("--verbose", flags.verbose, "Print the memory plan");
 }
@@ -60,25 +46,20 @@ Result<std::filesystem::path> ModelFolder(const ModelFlags& flags) {
   return checkpoint::FindModel(flags.model);
 }
 
-Result<OpenModel> OpenCheckpoint(const ModelFlags& flags) {
-  OpenModel opened;
-  TRY_ASSIGN(const int threads, Threads(flags.threads));
-  TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
-  TRY_ASSIGN(opened.folder, ModelFolder(flags));
-  TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
-  opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
-  if (flags.verify) {
-    TRY(Verify(*opened.checkpoint));
-  }
-  opened.device = std::make_unique<backend::Device>(isa, threads);
-  opened.arithmetic = flags.arithmetic == "exact" ? model::Arithmetic::kExact : model::Arithmetic::kOfficial;
-  if (opened.checkpoint->config().drafter == checkpoint::DrafterKind::kDspark) {
-    diagnostics::Note("this checkpoint has a DSpark drafter, which is not used: the backbone generates alone");
-  }
+Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags) {
+  TRY_ASSIGN(const std::filesystem::path folder, ModelFolder(flags));
+  TRY_ASSIGN(library::OpenedModel opened, library::OpenModel({.model = folder.string(),
+                                                              .arithmetic = flags.arithmetic == "exact" ? model::Arithmetic::kExact : model::Arithmetic::kOfficial,
+                                                              .threads = flags.threads,
+                                                              .verify = flags.verify}));
+  if (flags.verify && !opened.verified) diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");
   return opened;
 }
 
-Status LoadTransformer(OpenModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences) {
+Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences) {
+  if (opened.checkpoint->config().drafter == checkpoint::DrafterKind::kDspark) {
+    diagnostics::Note("this checkpoint has a DSpark drafter, which is not used here: the backbone runs alone");
+  }
   TRY_ASSIGN(opened.transformer, model::Transformer::Load(*opened.checkpoint, *opened.device, opened.arithmetic, limits));
   const model::MemoryPlan& plan = opened.transformer->memory_plan();
   if (flags.verbose) {

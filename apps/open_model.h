@@ -2,15 +2,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
-#include "backend/device.h"
-#include "checkpoint/checkpoint.h"
 #include "diagnostics/result.h"
-#include "model/transformer.h"
+#include "library/open_model.h"
 
 namespace baleen::apps {
 
@@ -29,22 +26,12 @@ void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model)
 /// --model as a folder: a path, a hub id of the local cache, or (empty) the bundled model.
 Result<std::filesystem::path> ModelFolder(const ModelFlags& flags);
 
-/// A model ready to run, with everything that must outlive it. Moves as a whole.
-struct OpenModel {
-  std::filesystem::path folder;
-  std::unique_ptr<checkpoint::Checkpoint> checkpoint;
-  std::unique_ptr<backend::Device> device;
-  std::unique_ptr<model::Transformer> transformer;
-  model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
-};
-
-/// First half: flags checked, folder found, checkpoint opened and verified, threads started; transformer is still null. A checkpoint of
-/// more bytes than the machine's memory is not verified, which is said; so is a drafter that will not be used.
-Result<OpenModel> OpenCheckpoint(const ModelFlags& flags);
+/// First half: library::OpenModel with these flags; transformer is still null. Says so where the weights are too many to be verified.
+Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags);
 
 /// Second half: takes the memory for `limits` and prints the plan for `sequences` sequences to standard error, in one line or (--verbose)
-/// item by item.
-Status LoadTransformer(OpenModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences = 1);
+/// item by item. For one sequence that the model continues itself: says so where a DSpark drafter will not be used.
+Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences = 1);
 
 /// Rows a step that make a good prefill without large buffers.
 inline constexpr std::int64_t kPrefillRows = 256;

@@ -4,20 +4,16 @@
 #include <charconv>
 #include <limits>
 #include <random>
-#include <span>
 #include <string_view>
 
-#include "hardware/file.h"
-#include "text/json_python.h"
+#include "library/answer_defaults.h"
 #include "text/utf8.h"
 
 namespace baleen::apps {
 namespace {
 
 using diagnostics::InvalidInput;
-using text::JsonValue;
 
-constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 20;
 constexpr std::size_t kMostStops = 64;
 
 // The parser of flags would take -1 for 2^64 - 1, and the largest number for everything beyond it.
@@ -42,29 +38,6 @@ CLI::Validator RealNumber() {
     return "expected a number, found '" + diagnostics::Quoted(text) + "'";
   };
   return CLI::Validator(fault, "");
-}
-
-Status ReadNumber(const JsonValue& config, const char* key, const std::optional<double>& flag, double& number) {
-  const JsonValue* value = config.Find(key);
-  if (flag || value == nullptr || value->IsNull()) return {};
-  if (const double* real = std::get_if<double>(&value->value)) {
-    number = *real;
-  } else if (const auto whole = value->AsInt64()) {
-    number = static_cast<double>(*whole);
-  } else {
-    return InvalidInput(std::string("generation_config.json: ") + key + ": expected a number, found " + std::string(value->Kind()) + "; correct the file");
-  }
-  return {};
-}
-
-Status AddEndId(const JsonValue& value, std::vector<std::int32_t>& ids) {
-  const auto id = value.AsInt64();
-  if (!id || *id < 0 || *id > std::numeric_limits<std::int32_t>::max()) {
-    return InvalidInput("generation_config.json: eos_token_id: expected an id or an array of ids, found " + diagnostics::Quoted(text::WriteJson(value)) +
-                        "; correct the file");
-  }
-  ids.push_back(static_cast<std::int32_t>(*id));
-  return {};
 }
 
 // The sampler takes a top_p of 0 too; written by hand it is more likely a slip.
@@ -107,40 +80,6 @@ Status CheckFlagNumbers(const engine::Sampling& sampling, std::int64_t vocab_siz
   std::string message = "--" + fits.error().message;
   std::replace(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(std::min(message.find(':'), message.size())), '_', '-');
   return InvalidInput(message);
-}
-
-Status ReadGenerationConfig(const std::filesystem::path& folder, const SamplingFlags& flags, Settings& settings) {
-  std::error_code ignored;
-  const std::filesystem::path file = folder / "generation_config.json";
-  if (!std::filesystem::exists(file, ignored)) return {};
-  TRY_ASSIGN(const std::string json, hardware::ReadFile(file, kMostFileBytes));
-  const Result<JsonValue> config = text::ParseJson(json);
-  if (!config) return InvalidInput("generation_config.json: " + config.error().message + "; correct or remove the file");
-  if (config->AsObject() == nullptr)
-    return InvalidInput("generation_config.json: expected an object, found " + std::string(config->Kind()) + "; correct or remove the file");
-  TRY(ReadNumber(*config, "temperature", flags.temperature, settings.sampling.temperature));
-  TRY(ReadNumber(*config, "top_p", flags.top_p, settings.sampling.top_p));
-  if (const Status fits = CheckNumbers({.temperature = settings.sampling.temperature, .top_p = settings.sampling.top_p}, 1); !fits) {
-    return InvalidInput("generation_config.json: " + fits.error().message + "; correct or remove the file");
-  }
-  const JsonValue* sample = config->Find("do_sample");
-  const bool* chosen = sample == nullptr ? nullptr : std::get_if<bool>(&sample->value);
-  if (chosen != nullptr && !*chosen && !flags.temperature) settings.sampling.temperature = 0;
-  const JsonValue* end = config->Find("eos_token_id");
-  if (end == nullptr || end->IsNull()) return {};
-  if (end->AsArray() == nullptr) return AddEndId(*end, settings.end_ids);
-  for (const JsonValue& item : *end->AsArray()) TRY(AddEndId(item, settings.end_ids));
-  return {};
-}
-
-// Ids that name no token of the tokenizer could not be shown, nor read back.
-std::vector<std::uint8_t> AllowedIds(const text::Tokenizer& tokenizer, std::int64_t vocab_size) {
-  std::vector<std::uint8_t> allowed(static_cast<std::size_t>(vocab_size));
-  for (std::size_t id = 0; id < std::min(allowed.size(), tokenizer.VocabularySize()); ++id) {
-    const auto one = static_cast<std::int32_t>(id);
-    allowed[id] = !tokenizer.TokenBytes(one).empty() || tokenizer.CheckIds({&one, 1}).has_value();
-  }
-  return allowed;
 }
 
 }  // namespace
@@ -201,12 +140,11 @@ Result<Settings> MakeSettings(const SamplingFlags& flags, const std::filesystem:
   TRY_ASSIGN(settings.sampling, SamplingOf(flags));
   TRY(CheckFlagNumbers(settings.sampling, config.vocab_size));
   settings.sampling.seed = flags.seed ? *flags.seed : std::uint64_t{std::random_device{}()} << 32 | std::random_device{}();
-  TRY(ReadGenerationConfig(folder, flags, settings));
-  settings.end_ids.push_back(static_cast<std::int32_t>(config.eos_token));
-  if (tokenizer != nullptr) {
-    settings.end_ids.push_back(tokenizer->end_id());
-    settings.allowed = AllowedIds(*tokenizer, config.vocab_size);
-  }
+  TRY_ASSIGN(library::AnswerDefaults defaults, library::ReadAnswerDefaults(folder, config, tokenizer));
+  settings.sampling.temperature = flags.temperature.value_or(defaults.temperature);
+  settings.sampling.top_p = flags.top_p.value_or(defaults.top_p);
+  settings.end_ids = std::move(defaults.end_ids);
+  settings.allowed = std::move(defaults.allowed);
   TRY_ASSIGN(settings.encoding, text::ParseEncoding(flags.encoding));
   TRY_ASSIGN(settings.thinking, text::ParseThinking(flags.think));
   return settings;

@@ -9,10 +9,10 @@
 #include <string>
 
 #include "apps/commands.h"
-#include "apps/load_tokenizer.h"
 #include "apps/open_model.h"
 #include "engine/score.h"
 #include "hardware/file.h"
+#include "library/answer_defaults.h"
 #include "text/json_python.h"
 #include "text/utf8.h"
 
@@ -82,9 +82,9 @@ Result<std::string> ReadText(const ScoreFlags& flags) {
 }
 
 Status Score(const ScoreFlags& flags) {
-  TRY_ASSIGN(OpenModel opened, OpenCheckpoint(flags.model));
+  TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(flags.model));
   const checkpoint::ModelConfig& config = opened.checkpoint->config();
-  TRY_ASSIGN(const text::Tokenizer tokenizer, LoadTokenizer(opened.folder));
+  TRY_ASSIGN(const text::Tokenizer tokenizer, library::LoadTokenizer(opened.folder));
   TRY_ASSIGN(const std::string text, ReadText(flags));
   Scored scored{.tokens = tokenizer.Encode(text), .bytes = text.size()};
   std::vector<std::int32_t> fed = {tokenizer.begin_id()};

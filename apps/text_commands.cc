@@ -12,9 +12,9 @@
 #include <cstring>
 
 #include "apps/commands.h"
-#include "apps/load_tokenizer.h"
 #include "checkpoint/checkpoint.h"
 #include "hardware/file.h"
+#include "library/answer_defaults.h"
 #include "text/chat_encoding.h"
 #include "text/json_python.h"
 #include "text/reply_parser.h"
@@ -39,7 +39,7 @@ struct TextOptions {
 
 Result<text::Tokenizer> FindTokenizer(const TextOptions& options) {
   TRY_ASSIGN(const std::filesystem::path folder, checkpoint::FindModel(options.model));
-  return LoadTokenizer(folder);
+  return library::LoadTokenizer(folder);
 }
 
 using LineWork = std::function<Result<std::string>(const JsonValue&)>;

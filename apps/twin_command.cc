@@ -4,13 +4,13 @@
 #include <charconv>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "apps/commands.h"
 #include "apps/twin_tokenizer.h"
 #include "checkpoint/twin.h"
 #include "diagnostics/log.h"
 #include "hardware/file.h"
+#include "library/open_model.h"
 
 namespace baleen::apps {
 namespace {
@@ -21,7 +21,7 @@ struct TwinFlags {
   std::string preset, config, out, tokenizer;
   std::int64_t layers = 0, experts = 0;
   std::uint64_t seed = 0;
-  unsigned threads = 0;
+  int threads = 0;
 };
 
 Result<checkpoint::ModelConfig> Source(const TwinFlags& flags) {
@@ -66,8 +66,8 @@ Status MakeTwin(const TwinFlags& flags) {
   if (!flags.tokenizer.empty()) TRY(hardware::ReadFile(fs::path(flags.tokenizer) / "tokenizer.json", std::uint64_t{256} << 20));
   checkpoint::TwinOptions options;
   options.seed = flags.seed;
-  TRY_ASSIGN(const int wished, ThreadsFromEnvironment());
-  options.threads = flags.threads != 0 ? flags.threads : wished != 0 ? static_cast<unsigned>(wished) : std::max(1u, std::thread::hardware_concurrency());
+  TRY_ASSIGN(const int threads, library::ThreadsOf(flags.threads));
+  options.threads = static_cast<unsigned>(threads);
   TRY(checkpoint::WriteTwin(config, flags.out, options));
   TRY(WriteTokenizer(flags, config.vocab_size));
   diagnostics::Note(diagnostics::Quoted(flags.out, 300) + ": " + std::to_string(checkpoint::TwinBytes(config)) + " tensor bytes, " +
@@ -91,7 +91,7 @@ void AddTwinCommand(CLI::App& app, int& exit_code) {
     const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seed);
     return fault == std::errc() && end == text.data() + text.size() ? std::string() : std::string("expected a number from 0 to 2^64-1");
   });
-  sub->add_option("--threads", flags->threads, "Threads that make weights (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, kMostThreads));
+  sub->add_option("--threads", flags->threads, "Threads that make weights (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   sub->add_option("--tokenizer", flags->tokenizer, "Folder to copy tokenizer.json and tokenizer_config.json from (default: a byte-level one is made)");
   sub->add_option("--out", flags->out, "Folder to write; an unfinished twin in it is completed")->required();
   sub->footer(

@@ -44,6 +44,8 @@ Status ReadGenerationConfig(std::string_view json, AnswerDefaults& defaults) {
   if (config.AsObject() == nullptr) return InvalidInput("expected an object, found " + std::string(config.Kind()));
   TRY(ReadNumber(config, "temperature", defaults.temperature));
   TRY(ReadNumber(config, "top_p", defaults.top_p));
+  // The sampler takes a top_p of 0 too; written by hand it is more likely a slip.
+  if (defaults.top_p == 0) return InvalidInput("top_p: expected a number above 0 and at most 1, found 0");
   TRY(engine::CheckSampling({.temperature = defaults.temperature, .top_p = defaults.top_p}, 1));
   const JsonValue* sample = config.Find("do_sample");
   const bool* chosen = sample == nullptr ? nullptr : std::get_if<bool>(&sample->value);
@@ -67,9 +69,13 @@ std::vector<std::uint8_t> AllowedIds(const text::Tokenizer& tokenizer, std::int6
 
 }  // namespace
 
-Result<std::optional<text::Tokenizer>> LoadTokenizer(const std::filesystem::path& folder) {
+bool HasTokenizer(const std::filesystem::path& folder) {
   std::error_code ignored;
-  if (!std::filesystem::exists(folder / "tokenizer.json", ignored)) return std::optional<text::Tokenizer>();
+  return std::filesystem::exists(folder / "tokenizer.json", ignored);
+}
+
+Result<text::Tokenizer> LoadTokenizer(const std::filesystem::path& folder) {
+  std::error_code ignored;
   TRY_ASSIGN(const std::string json, hardware::ReadFile(folder / "tokenizer.json", kMostTokenizerBytes));
   std::string config;
   if (std::filesystem::exists(folder / "tokenizer_config.json", ignored)) {
@@ -77,11 +83,8 @@ Result<std::optional<text::Tokenizer>> LoadTokenizer(const std::filesystem::path
     if (config.empty()) config = " ";  // an empty file is damaged, not absent
   }
   Result<text::Tokenizer> tokenizer = text::ParseTokenizer(json, config);
-  if (!tokenizer) {
-    tokenizer.error().message = diagnostics::Quoted(folder.string(), 300) + "/" + tokenizer.error().message;
-    return std::move(tokenizer).error();
-  }
-  return std::optional<text::Tokenizer>(std::move(*tokenizer));
+  if (!tokenizer) tokenizer.error().message = diagnostics::Quoted(folder.string(), 300) + "/" + tokenizer.error().message;
+  return tokenizer;
 }
 
 Result<AnswerDefaults> ReadAnswerDefaults(const std::filesystem::path& folder, const checkpoint::ModelConfig& config, const text::Tokenizer* tokenizer) {

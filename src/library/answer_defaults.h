@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <vector>
 
 #include "checkpoint/model_config.h"
@@ -11,9 +10,12 @@
 
 namespace baleen::library {
 
-/// The tokenizer of a model's folder, or nothing where it has no tokenizer.json. Errors: as of text::ParseTokenizer, with the folder in
-/// front; an unreadable or overlong (256 MiB) file.
-Result<std::optional<text::Tokenizer>> LoadTokenizer(const std::filesystem::path& folder);
+/// A folder without one holds a model of ids and no text.
+bool HasTokenizer(const std::filesystem::path& folder);
+
+/// The tokenizer of a model's folder: tokenizer.json, and tokenizer_config.json if it is there; nothing else is read.
+/// Errors: as of text::ParseTokenizer, with the folder in front; a missing, unreadable or overlong (256 MiB) file.
+Result<text::Tokenizer> LoadTokenizer(const std::filesystem::path& folder);
 
 /// What answers of a checkpoint are like where a request does not say.
 struct AnswerDefaults {
@@ -23,7 +25,7 @@ struct AnswerDefaults {
 };
 
 /// From generation_config.json (temperature, top_p, do_sample, eos_token_id), which need not exist, the config and the tokenizer, which
-/// may be null. Errors: a file that cannot be read, a number out of range.
+/// may be null. Errors: a file that cannot be read, a number out of range, a top_p of 0.
 Result<AnswerDefaults> ReadAnswerDefaults(const std::filesystem::path& folder, const checkpoint::ModelConfig& config, const text::Tokenizer* tokenizer);
 
 }  // namespace baleen::library

@@ -138,7 +138,9 @@ Expected<Engine> Engine::Open(const Options& options) {
     auto state = std::make_unique<State>();
     TRY_ASSIGN(state->running, Start(options));
     const library::OpenedModel& opened = state->running.model;
-    TRY_ASSIGN(state->tokenizer, library::LoadTokenizer(opened.folder));
+    if (library::HasTokenizer(opened.folder)) {
+      TRY_ASSIGN(state->tokenizer, library::LoadTokenizer(opened.folder));
+    }
     TRY_ASSIGN(state->defaults, library::ReadAnswerDefaults(opened.folder, opened.checkpoint->config(), state->TokenizerOrNull()));
     state->facts = FactsOf(state->running, state->tokenizer.has_value());
     state->memory = MemoryOf(state->running);

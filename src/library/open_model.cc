@@ -8,7 +8,6 @@
 #include "hardware/cpu.h"
 
 namespace baleen::library {
-namespace {
 
 using diagnostics::InvalidInput;
 
@@ -25,8 +24,6 @@ Result<int> ThreadsOf(int wanted) {
   }
   return threads;
 }
-
-}  // namespace
 
 Result<OpenedModel> OpenModel(const ModelSettings& settings) {
   OpenedModel opened{.arithmetic = settings.arithmetic};

@@ -30,6 +30,9 @@ struct OpenedModel {
   std::unique_ptr<model::Transformer> transformer;
 };
 
+/// How many threads `wanted` means: itself, or for 0 the environment's BALEEN_THREADS, else every core. Errors: no number from 1 to kMostThreads.
+Result<int> ThreadsOf(int wanted);
+
 /// Finds the folder, opens and verifies the checkpoint and starts the threads; transformer is still null. Errors: settings or environment
 /// out of range, those of FindModel, Checkpoint::Open and the verification.
 Result<OpenedModel> OpenModel(const ModelSettings& settings);

@@ -42,7 +42,8 @@ Result<std::int64_t> DraftTokens(const std::optional<DrafterKind>& wanted, const
   const DrafterKind kind = wanted.value_or(config.drafter);
   if (kind == DrafterKind::kNone) return 0;
   if (kind != config.drafter) {
-    return diagnostics::Unsupported("drafts: expected what the checkpoint has, " + DrafterName(config.drafter) + ", asked for " + DrafterName(kind));
+    return diagnostics::Unsupported("drafts: expected what this checkpoint has, " + DrafterName(config.drafter) + ", found a wish for " +
+                                    DrafterName(kind) + "; auto takes what is there, off none");
   }
   return kind == DrafterKind::kMtp ? kMtpTokens : config.dspark_block;
 }
@@ -73,9 +74,9 @@ Status SettleMemory(RunningEngine& running, const EngineSettings& settings, std:
   options.blocks = PoolBlocks(layout, settings, options.context);
   const std::int64_t held = options.blocks * layout.BlockTokens(), least = settings.context != 0 ? settings.context : 2;
   if (held < least) {
-    return diagnostics::ResourceError("the memory for attention state holds " + std::to_string(held) + " tokens beside the fixed state of " +
-                                      std::to_string(settings.parallel) + " sequences, expected at least " + std::to_string(least) +
-                                      " (the context); one sequence of them takes " + std::to_string((layout.Bytes(least) >> 20) + 1) +
+    return diagnostics::ResourceError("attention memory: expected room for the attention state of at least " + std::to_string(least) +
+                                      " tokens (the context), found room for " + std::to_string(held) + " beside the fixed state of " +
+                                      std::to_string(settings.parallel) + " sequences; one sequence of them takes " + std::to_string((layout.Bytes(least) >> 20) + 1) +
                                       " MiB: give it more, or ask for a shorter context or fewer sequences");
   }
   running.context_cut = held < options.context;

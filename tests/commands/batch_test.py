@@ -288,6 +288,21 @@ class Drafts(Batch):
         for draft in ("mtp", "auto"):
             self.assertEqual(self.batch(source, "--draft", draft, out=draft), plain)
 
+    def test_a_dspark_drafter_changes_nothing_at_temperature_0(self):
+        model = self.folder / "model"
+        made = run("twin", "--preset", "tiny-dspark", "--out", model)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        source = self.lines([request(f"r{i}", question, logprobs=True, top_logprobs=2, max_tokens=40, ignore_eos=True) for i, question in enumerate(QUESTIONS)])
+        answers = {}
+        for draft in ("off", "dspark", "auto"):
+            done = run("batch", source, "--out", self.folder / draft, "--model", model, "--draft", draft, "--parallel", 3)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn(b"DSpark", done.stderr)  # what is used is not said to be unused
+            answers[draft] = (self.folder / draft).read_bytes()
+        self.assertEqual(answers["dspark"], answers["off"])
+        self.assertEqual(answers["auto"], answers["off"])
+        self.refused(run("batch", source, "--out", self.folder / "mtp", "--model", model, "--draft", "mtp"), "--draft", "a DSpark drafter", "an MTP module")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -52,6 +52,13 @@ class Package(unittest.TestCase):
                 for place in (SOURCE, BUILD, self.folder.name):
                     self.assertNotIn(place, text, name)
 
+    def test_the_program_finds_its_model(self):
+        program, options = os.path.join(self.prefix, "bin/baleen"), {"cwd": self.folder.name, "env": {**os.environ}, "timeout": 60}
+        options["env"].pop("BALEEN_HOME", None)
+        self.assertIn("Examples:", run(program, "generate", "--help", **options))
+        output = run(program, "chat", "--temperature", "0", input="35+4\n", **options)
+        self.assertIn("\n35 + 4 = 36.\n", "\n" + output)
+
     def test_the_example(self):
         source, build = os.path.join(self.folder.name, "example"), os.path.join(self.folder.name, "example_build")
         os.mkdir(source)
