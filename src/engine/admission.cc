@@ -13,6 +13,8 @@ namespace {
 
 double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
+diagnostics::Error OutOfMemory() { return diagnostics::ResourceError("the machine has no memory left for this request; try again with less running"); }
+
 std::string Rounded(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3f s", seconds);
@@ -26,15 +28,21 @@ void Engine::TakeIn() {
   std::vector<RequestId> cancelled;
   inbox_.Take(submissions, cancelled);
   for (Submission& submission : submissions) {
-    auto active = std::make_unique<Active>();
+    ++counted_.submitted;
+    ActivePointer active;
+    try {
+      active = std::make_unique<Active>();
+      active->tokens = submission.request.prompt;
+      waiting_.reserve(waiting_.size() + running_.size() + 1);  // pre-emption needs no memory
+    } catch (const std::bad_alloc&) {
+      Refuse(submission);
+      continue;
+    }
     active->id = submission.id;
     active->rank = {submission.request.priority, submission.id};
     active->submitted = submission.at;
     active->request = std::move(submission.request);
-    active->tokens = active->request.prompt;
-    const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const ActivePointer& other) { return active->rank.Before(other->rank); });
-    waiting_.insert(place, std::move(active));
-    ++counted_.submitted;
+    StandInLine(std::move(active));
   }
   if (cancelled.empty()) return;
   std::sort(cancelled.begin(), cancelled.end());
@@ -43,6 +51,20 @@ void Engine::TakeIn() {
       if (std::binary_search(cancelled.begin(), cancelled.end(), active->id)) End(*active, Finish::kCancelled);
     }
   }
+}
+
+/// The machine has no memory to take the request in.
+void Engine::Refuse(Submission& submission) {
+  inbox_.Leave(static_cast<std::int64_t>(submission.request.prompt.size()));
+  ++counted_.ended;
+  ++counted_.failed;
+  if (submission.request.on_end) submission.request.on_end({.finish = Finish::kFailed, .usage = {}, .error = OutOfMemory()});
+}
+
+/// Takes its place in line.
+void Engine::StandInLine(ActivePointer active) {
+  const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const ActivePointer& other) { return active->rank.Before(other->rank); });
+  waiting_.insert(place, std::move(active));
 }
 
 void Engine::EndOverdue() {
@@ -68,17 +90,14 @@ void Engine::EndOverdue() {
 void Engine::Admit() {
   while (!waiting_.empty()) {
     Active& next = *waiting_.front();
-    if (!HasRoomFor(next)) return;
-    bool started = false;
     try {
-      started = Start(next);
+      if (!HasRoomFor(next) || !Start(next)) return;
     } catch (const std::bad_alloc&) {
       next.sequence.reset();
-      End(next, Finish::kFailed, diagnostics::ResourceError("the machine has no memory left for this request; try again with less running"));
+      End(next, Finish::kFailed, OutOfMemory());
       RemoveEnded();
       continue;
     }
-    if (!started) return;
     running_.push_back(std::move(waiting_.front()));
     waiting_.erase(waiting_.begin());
   }
@@ -120,6 +139,7 @@ bool Engine::Start(Active& next) {
     next.started = true;
     next.usage.queue_seconds = Seconds(options_.now() - next.submitted);
     inbox_.Leave(next.PromptLength());
+    next.drafts.reserve(static_cast<std::size_t>(options_.draft_tokens));
     if (next.request.sampling.Penalizes()) next.counts.Reserve(256);
   }
   return true;
@@ -127,22 +147,31 @@ bool Engine::Start(Active& next) {
 
 /// A snapshot in memory is taken up at once; one on disk is read a piece a step, while others run.
 void Engine::FetchSnapshots() {
-  for (const ActivePointer& pointer : running_) {
-    Active& active = *pointer;
-    if (!active.fetching) continue;
-    const kvcache::PrefixCache::Progress progress = cache_->Fetch(active.snapshot);
-    if (progress == kvcache::PrefixCache::Progress::kLost) {  // a shorter one may be there
-      active.snapshot = cache_->Find(active.request.tenant, active.tokens, active.Length() - 1);
-      active.fetching = static_cast<bool>(active.snapshot);
+  for (const ActivePointer& active : running_) {
+    if (!active->fetching) continue;
+    try {
+      FetchSnapshot(*active);
+    } catch (const std::bad_alloc&) {  // it is computed again
+      active->snapshot = {};
+      active->sequence->Reset();
+      active->fetching = false;
     }
-    if (progress != kvcache::PrefixCache::Progress::kReady) continue;
-    active.fetching = false;
-    if (!cache_->Restore(active.snapshot, *active.sequence)) {
-      active.snapshot = {};
-    } else if (active.Length() == active.PromptLength()) {
-      active.usage.cached_tokens = active.Fed();
-      counted_.cached_tokens += active.Fed();
-    }
+  }
+}
+
+void Engine::FetchSnapshot(Active& active) {
+  const kvcache::PrefixCache::Progress progress = cache_->Fetch(active.snapshot);
+  if (progress == kvcache::PrefixCache::Progress::kLost) {  // a shorter one may be there
+    active.snapshot = cache_->Find(active.request.tenant, active.tokens, active.Length() - 1);
+    active.fetching = static_cast<bool>(active.snapshot);
+  }
+  if (progress != kvcache::PrefixCache::Progress::kReady) return;
+  active.fetching = false;
+  if (!cache_->Restore(active.snapshot, *active.sequence)) {
+    active.snapshot = {};
+  } else if (active.Length() == active.PromptLength()) {
+    active.usage.cached_tokens = active.Fed();
+    counted_.cached_tokens += active.Fed();
   }
 }
 
@@ -175,10 +204,7 @@ Engine::Active* Engine::WorstRunning(const Active* better_than) {
 
 /// Its state is kept as a snapshot if there is room for one; if not, it is computed again, to the same bits.
 void Engine::Preempt(Active& active) {
-  if (active.Fed() > 0) {
-    const std::span<const std::int32_t> fed(active.tokens.data(), static_cast<std::size_t>(active.Fed()));
-    active.snapshot = cache_->Insert(active.snapshot, active.request.tenant, fed, *active.sequence, active.Fed());
-  }
+  if (active.Fed() > 0) KeepSnapshot(active, active.Fed());
   active.snapshot = {};
   active.fetching = false;
   active.drafts.clear();
@@ -188,8 +214,7 @@ void Engine::Preempt(Active& active) {
   CHECK(found != running_.end());
   ActivePointer moved = std::move(*found);
   running_.erase(found);
-  const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const ActivePointer& other) { return moved->rank.Before(other->rank); });
-  waiting_.insert(place, std::move(moved));
+  StandInLine(std::move(moved));
 }
 
 }  // namespace baleen::engine

@@ -43,7 +43,11 @@ void Engine::ChooseTokens() {
   for (const Turn& turn : turns_) {
     Active& active = *running_[static_cast<std::size_t>(turn.candidate)];
     const std::int64_t before = active.Fed() - turn.rows - turn.drafts;
-    if (before + turn.rows == active.Length()) ChooseFor(active, turn);
+    try {
+      if (before + turn.rows == active.Length()) ChooseFor(active, turn);
+    } catch (const std::bad_alloc&) {
+      End(active, Finish::kFailed, {});
+    }
     KeepSnapshots(active, before);
   }
 }
@@ -125,10 +129,7 @@ void Engine::KeepSnapshots(Active& active, std::int64_t before) {
   const std::int64_t fed = active.Fed(), prompt = active.PromptLength(), block = pool_->block_tokens(), interval = options_.cache.interval;
   if (interval <= 0 || (active.finish && *active.finish == Finish::kFailed)) return;
   const auto keep = [&](std::int64_t length) {
-    if (length <= before || length > fed || length < active.sequence->shortest()) return;  // a sequence taken up again may have passed it
-    const std::span<const std::int32_t> tokens(active.tokens.data(), static_cast<std::size_t>(length));
-    kvcache::Lease kept = cache_->Insert(active.snapshot, active.request.tenant, tokens, *active.sequence, length);
-    if (kept) active.snapshot = std::move(kept);
+    if (length > before && length <= fed && length >= active.sequence->shortest()) KeepSnapshot(active, length);  // one taken up again may have passed it
   };
   const std::int64_t at_interval = fed / interval * interval, at_block = (prompt - 1) / block * block;
   std::array<std::int64_t, 4> due = {at_interval, fed >= at_block && before < at_block ? at_block : 0, fed >= prompt - 1 && before < prompt - 1 ? prompt - 1 : 0,
@@ -136,6 +137,16 @@ void Engine::KeepSnapshots(Active& active, std::int64_t before) {
   std::sort(due.begin(), due.end());
   for (std::size_t i = 0; i < due.size(); ++i) {
     if (i == 0 || due[i] != due[i - 1]) keep(due[i]);
+  }
+}
+
+/// Without memory for it there is none.
+void Engine::KeepSnapshot(Active& active, std::int64_t length) {
+  try {
+    const std::span<const std::int32_t> tokens(active.tokens.data(), static_cast<std::size_t>(length));
+    kvcache::Lease kept = cache_->Insert(active.snapshot, active.request.tenant, tokens, *active.sequence, length);
+    if (kept) active.snapshot = std::move(kept);
+  } catch (const std::bad_alloc&) {
   }
 }
 

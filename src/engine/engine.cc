@@ -57,6 +57,12 @@ Engine::Engine(model::Transformer& model, const Options& options)
   const auto most = static_cast<std::size_t>(ModelLimits(options).rows);
   step_tokens_.reserve(most);
   rows_wanted_.reserve(most);
+  const auto sequences = static_cast<std::size_t>(options.sequences);
+  running_.reserve(sequences);
+  candidates_.reserve(sequences);
+  turns_.reserve(sequences);
+  segments_.reserve(sequences);
+  proposals_.reserve(sequences);
   constraint_bits_.resize(static_cast<std::size_t>((model.config().vocab_size + 31) / 32));
   likeliest_.resize(static_cast<std::size_t>(std::min(kMostLikeliest, model.config().vocab_size)));
 }

@@ -83,11 +83,14 @@ class Engine {
   Status CheckRequest(const Request& request) const;
 
   void TakeIn();
+  void Refuse(Submission& submission);
+  void StandInLine(ActivePointer active);
   void EndOverdue();
   void Admit();
   bool HasRoomFor(Active& next);
   bool Start(Active& next);
   void FetchSnapshots();
+  void FetchSnapshot(Active& active);
   bool SecureBlocks(Active& active, std::int64_t tokens);
   void Preempt(Active& active);
   Active* WorstRunning(const Active* better_than);
@@ -99,6 +102,7 @@ class Engine {
   void ChooseFor(Active& active, const Turn& turn);
   bool Report(Active& active, std::span<const float> logits, std::int32_t token);
   void KeepSnapshots(Active& active, std::int64_t before);
+  void KeepSnapshot(Active& active, std::int64_t length);
   void Propose();
   std::int64_t DraftsOfEach() const noexcept;
   void End(Active& active, Finish finish, std::optional<diagnostics::Error> error = {});

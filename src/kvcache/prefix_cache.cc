@@ -114,8 +114,8 @@ Lease PrefixCache::Insert(const Lease& parent, std::string_view tenant, std::spa
   if (!known) {
     const auto begin = static_cast<std::size_t>(first / pool_->block_tokens()), end = static_cast<std::size_t>(length / pool_->block_tokens());
     std::vector<BlockId> blocks(sequence.blocks().begin() + static_cast<std::ptrdiff_t>(begin), sequence.blocks().begin() + static_cast<std::ptrdiff_t>(end));
-    for (const BlockId block : blocks) pool_->Share(block);
     node = &tree_.Add(key, tenant, above, tokens.subspan(static_cast<std::size_t>(first)), std::move(blocks));
+    for (const BlockId block : node->blocks) pool_->Share(block);
   } else if (!tree_.IsPrefix(*node, tenant, tokens)) {
     return {};  // two prefixes of one hash
   }
@@ -135,6 +135,7 @@ std::optional<std::vector<BlockId>> PrefixCache::TakeBlocks(std::int64_t count, 
     if (!tree_.GiveUpOne(tenant, false)) return std::nullopt;
   }
   std::vector<BlockId> blocks;
+  blocks.reserve(static_cast<std::size_t>(count));  // a block in hand is lost if memory fails
   while (static_cast<std::int64_t>(blocks.size()) < count) blocks.push_back(*pool_->TakeBlock());
   return blocks;
 }
@@ -146,10 +147,11 @@ PieceList PrefixCache::StatePieces(const PrefixNode& node, std::vector<std::byte
 
 bool PrefixCache::TakeState(PrefixNode& node, const Sequence& sequence, std::int64_t length) {
   if (pool_->pieces().block_bytes == 0) return false;  // a model without compressed entries has no blocks to keep it in
+  std::vector<std::byte*> places;
+  places.reserve(static_cast<std::size_t>(StateBlocks(length)));
   auto state = TakeBlocks(StateBlocks(length), node.tenant);
   if (!state) return false;
   tree_.SetState(node, *std::move(state));
-  std::vector<std::byte*> places;
   Save(sequence, length, StatePieces(node, places));
   return true;
 }

@@ -19,21 +19,27 @@ PrefixNode* PrefixTree::At(const Hash128& key) const noexcept {
 }
 
 PrefixNode& PrefixTree::Add(const Hash128& key, std::string_view tenant, PrefixNode* parent, std::span<const std::int32_t> tokens, std::vector<BlockId> blocks) {
-  const auto place = tenants_.try_emplace(std::string(tenant)).first;
-  ++place->second.nodes;
+  const auto owner = tenants_.try_emplace(std::string(tenant)).first;
   auto node = std::make_unique<PrefixNode>();
   node->key = key;
-  node->tenant = place->first;
+  node->tenant = owner->first;
+  node->owner = &owner->second;
   node->parent = parent;
   node->tokens.assign(tokens.begin(), tokens.end());
   node->length = node->first() + static_cast<std::int64_t>(tokens.size());
   node->blocks = std::move(blocks);
+  for (Order::node_type* place : {&node->place, &node->own_place}) {
+    Order maker;
+    maker.insert({0, node.get()});
+    *place = maker.extract(maker.begin());
+  }
+  PrefixNode& added = *node;
+  CHECK(nodes_.try_emplace(key, std::move(node)).second);
+  ++owner->second.nodes;
   if (parent != nullptr) {
     ++parent->children;
     List(*parent);
   }
-  PrefixNode& added = *node;
-  CHECK(nodes_.try_emplace(key, std::move(node)).second);
   Hold(added, added.blocks);
   Use(added);
   return added;
@@ -49,7 +55,7 @@ void PrefixTree::SetState(PrefixNode& node, std::vector<BlockId> state) {
 
 void PrefixTree::Hold(PrefixNode& node, std::span<const BlockId> blocks) noexcept {
   for (const BlockId block : blocks) held_blocks_ += uses_[static_cast<std::size_t>(block)]++ == 0 ? 1 : 0;
-  TenantOf(node).blocks += static_cast<std::int64_t>(blocks.size());
+  node.owner->blocks += static_cast<std::int64_t>(blocks.size());
 }
 
 void PrefixTree::Release(PrefixNode& node, std::vector<BlockId>& blocks) noexcept {
@@ -57,7 +63,7 @@ void PrefixTree::Release(PrefixNode& node, std::vector<BlockId>& blocks) noexcep
     held_blocks_ -= --uses_[static_cast<std::size_t>(block)] == 0 ? 1 : 0;
     pool_->Release(block);
   }
-  TenantOf(node).blocks -= static_cast<std::int64_t>(blocks.size());
+  node.owner->blocks -= static_cast<std::int64_t>(blocks.size());
   blocks.clear();
 }
 
@@ -80,19 +86,18 @@ void PrefixTree::Use(PrefixNode& node) noexcept {
 }
 
 void PrefixTree::Unlist(PrefixNode& node) noexcept {
-  if (!node.listed) return;
-  order_.erase({node.used, &node});
-  TenantOf(node).order.erase({node.used, &node});
-  node.listed = false;
+  if (!node.place.empty()) return;
+  node.place = order_.extract({node.used, &node});
+  node.own_place = node.owner->order.extract({node.used, &node});
 }
 
 /// Puts the node into the order, or takes it out, as its pins, children and state now are.
 void PrefixTree::List(PrefixNode& node) noexcept {
   Unlist(node);
   if (node.pins > 0 || (node.children > 0 && node.state.empty())) return;
-  order_.insert({node.used, &node});
-  TenantOf(node).order.insert({node.used, &node});
-  node.listed = true;
+  node.place.value() = node.own_place.value() = {node.used, &node};
+  order_.insert(std::move(node.place));
+  node.owner->order.insert(std::move(node.own_place));
 }
 
 /// Where the next one to be given up stands first.
@@ -129,8 +134,7 @@ void PrefixTree::RemoveUseless(PrefixNode* node) noexcept {
     PrefixNode* const parent = node->parent;
     Unlist(*node);
     Release(*node, node->blocks);
-    const auto tenant = tenants_.find(std::string(node->tenant));
-    if (--tenant->second.nodes == 0) tenants_.erase(tenant);
+    if (--node->owner->nodes == 0) std::erase_if(tenants_, [&](const auto& entry) { return &entry.second == node->owner; });
     const Hash128 key = node->key;  // the node holds it
     nodes_.erase(key);
     if (parent != nullptr) {

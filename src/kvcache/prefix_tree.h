@@ -18,6 +18,12 @@ namespace baleen::kvcache {
 /// A prefix of a tenant's tokens in memory: what it has beyond its parent, and the saved state (snapshot.h) where it is a snapshot. A node
 /// without one holds blocks for the nodes below it.
 struct PrefixNode {
+  using Order = std::set<std::pair<std::uint64_t, PrefixNode*>>;  // by use, the longest ago first
+  struct Tenant {
+    std::int64_t nodes = 0, blocks = 0;  // uses of blocks
+    Order order;
+  };
+
   Hash128 key;
   std::string_view tenant;           // the tree's copy
   PrefixNode* parent = nullptr;      // null: no tokens
@@ -28,7 +34,8 @@ struct PrefixNode {
   std::int64_t record_parent = 0;    // length of the prefix that its record on disk goes on from
   std::int64_t children = 0, pins = 0;
   std::uint64_t used = 0;            // when, on the tree's clock
-  bool listed = false;               // among what can be given up
+  Tenant* owner = nullptr;           // the tree's entry of the tenant
+  Order::node_type place, own_place; // its places in the orders of all and of the tenant, held here while it is in none: listing takes no memory
 
   std::int64_t first() const noexcept { return parent == nullptr ? 0 : parent->length; }
 };
@@ -45,7 +52,8 @@ class PrefixTree {
   /// Null if there is none.
   PrefixNode* At(const Hash128& key) const noexcept;
 
-  /// A node without state, unpinned: pin it before anything else. Takes over one use of each block. Requires: no node of this key.
+  /// A node without state, unpinned: pin it before anything else. Takes over one use of each block, or nothing where memory fails. Requires:
+  /// no node of this key.
   PrefixNode& Add(const Hash128& key, std::string_view tenant, PrefixNode* parent, std::span<const std::int32_t> tokens, std::vector<BlockId> blocks);
 
   /// Takes over one use of each block.
@@ -71,13 +79,9 @@ class PrefixTree {
   std::int64_t snapshots() const noexcept { return snapshots_; }
 
  private:
-  using Order = std::set<std::pair<std::uint64_t, PrefixNode*>>;
-  struct Tenant {
-    std::int64_t nodes = 0, blocks = 0;  // uses of blocks
-    Order order;
-  };
+  using Order = PrefixNode::Order;
+  using Tenant = PrefixNode::Tenant;
 
-  Tenant& TenantOf(const PrefixNode& node) noexcept { return tenants_.find(std::string(node.tenant))->second; }
   void Hold(PrefixNode& node, std::span<const BlockId> blocks) noexcept;
   void Release(PrefixNode& node, std::vector<BlockId>& blocks) noexcept;
   void List(PrefixNode& node) noexcept;

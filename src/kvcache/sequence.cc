@@ -21,25 +21,33 @@ Result<Sequence> Sequence::Create(const Layout& layout, std::int64_t capacity_to
   TRY_ASSIGN(std::unique_ptr<Pool> own,
              Pool::Create(layout, layout.Blocks(capacity_tokens), 1, "the attention state of " + std::to_string(capacity_tokens) + " tokens"));
   Pool* pool = own.get();
-  Sequence sequence(std::move(own), pool, *pool->TakeState(), capacity_tokens);
+  Sequence sequence(*pool, capacity_tokens);
+  sequence.Begin(std::move(own), *pool, *pool->TakeState());
   CHECK(sequence.Reserve(capacity_tokens));
   return sequence;
 }
 
 Result<Sequence> Sequence::Create(Pool& pool, std::int64_t capacity_tokens) {
   TRY(CheckCapacity(capacity_tokens));
+  Sequence sequence(pool, capacity_tokens);
   const std::optional<StateId> state = pool.TakeState();
   if (!state) {
     return diagnostics::ResourceError("all " + std::to_string(pool.states()) + " sequences that the memory was planned for are in use; wait for one to end");
   }
-  return Sequence(nullptr, &pool, *state, capacity_tokens);
+  sequence.Begin(nullptr, pool, *state);
+  return sequence;
 }
 
-Sequence::Sequence(std::unique_ptr<Pool> own, Pool* pool, StateId state, std::int64_t capacity)
-    : own_(std::move(own)), pool_(pool), state_(state), capacity_(capacity) {
-  const auto most = static_cast<std::size_t>(layout().Blocks(capacity));
+Sequence::Sequence(const Pool& pool, std::int64_t capacity) : capacity_(capacity) {
+  const auto most = static_cast<std::size_t>(pool.layout().Blocks(capacity));
   blocks_.reserve(most);
   places_.reserve(most);
+}
+
+void Sequence::Begin(std::unique_ptr<Pool> own, Pool& pool, StateId state) noexcept {
+  own_ = std::move(own);
+  pool_ = &pool;
+  state_ = state;
 }
 
 Sequence::Sequence(Sequence&& other) noexcept { *this = std::move(other); }

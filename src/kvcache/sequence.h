@@ -71,7 +71,8 @@ class Sequence {
   TailRing IndexTail(std::int64_t layer) const noexcept;
 
  private:
-  Sequence(std::unique_ptr<Pool> own, Pool* pool, StateId state, std::int64_t capacity);
+  Sequence(const Pool& pool, std::int64_t capacity);
+  void Begin(std::unique_ptr<Pool> own, Pool& pool, StateId state) noexcept;
   void ReleaseBlocks() noexcept;
   void Append(BlockId block) noexcept;
   TailRing Ring(const TailLayout& tail, std::uint64_t offset) const noexcept;
