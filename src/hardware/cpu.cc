@@ -80,7 +80,7 @@ Isa BestIsa() noexcept {
 
 bool HasBf16Dots() noexcept {
 #if defined(__x86_64__)
-  static const bool has = BestIsa() >= Isa::kAvx512 && Bit(Cpuid(7, 1).a, 5);
+  static const bool has = BestIsa() >= Isa::kAvx512 && Bit(Cpuid(7, 1).a, 5) && Bit(Cpuid(7, 0).c, 1);
   return has;
 #else
   return false;

@@ -17,7 +17,7 @@ std::string_view IsaName(Isa isa) noexcept;
 /// kernel once per process for the permission to use tiles.
 Isa BestIsa() noexcept;
 
-/// Whether this CPU multiplies pairs of bf16 (AVX512_BF16): kAvx512 and kAmx are faster with it, with the same bits.
+/// Whether this CPU multiplies pairs of bf16 (AVX512_BF16) and looks bytes up in a register (AVX512_VBMI): kAvx512 and kAmx are faster with it, with the same bits.
 bool HasBf16Dots() noexcept;
 
 /// The set to run: `name` (reference|avx2|avx512|amx), or BestIsa() if empty.

@@ -6,6 +6,7 @@
 // every sum away from them: e4m3 codes with moderate scales do, and other numbers are looked at (kSmallest, kLargest). Where they do not fit,
 // the call is left to the kernel below.
 
+inline constexpr std::int64_t kStep = 2 * kPair;     // columns that are decoded together
 inline constexpr int kDotOutputs = 4, kDotRows = 4;  // of one register block: sixteen sums
 inline constexpr std::int64_t kPackRows = 16, kPackColumns = 1024, kSumOutputs = 32;
 
@@ -16,14 +17,12 @@ struct DotScratch {
   alignas(64) std::uint32_t x[kPackRows * kPackColumns / 2];
   alignas(64) std::uint32_t weight[kDotOutputs * kPackColumns / 2];
   alignas(64) float sum[kSumOutputs / kDotOutputs][kPackRows][kDotOutputs][kLanes];  // between the column ranges of a long row
-  float scale[kPackColumns / kBlock];                                                // of the weights' blocks
-  Ints least_weight;  // per word: the least magnitude of a plain weight, less one, zeros apart
 };
 
 /// The columns [at, at + columns) of a row group: what one filling of the scratch holds.
 struct DotRange {
   std::int64_t first_row, rows, at, columns;
-  std::int64_t Stride() const noexcept { return (columns + kPair - 1) / kPair * kLanes; }  // words of a packed row
+  std::int64_t Stride() const noexcept { return (columns + kStep - 1) / kStep * (kStep / 2); }  // words of a packed row
 };
 
 /// The halves that matter of two vectors of bf16 numbers: first in the high halves, second in the low ones.
@@ -45,7 +44,7 @@ template <class Row>
   for (std::int64_t r = 0; r < range.rows; ++r) {
     const float* x = XRow(args, range.first_row + r) + range.at;
     std::uint32_t* packed = scratch.x + r * range.Stride();
-    for (std::int64_t i = 0; i < range.columns; i += kPair) {
+    for (std::int64_t i = 0; i < 2 * range.Stride(); i += kPair) {
       Lanes xs[2];
       LoadX<Row>(x + i, range.columns - i, xs);
       if (args.x_scales == nullptr) {
@@ -61,86 +60,150 @@ template <class Row>
   return far == 0 && _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0xFFFF)) == 0;
 }
 
-/// 32 weights as pairs.
-template <class Row>
-[[gnu::always_inline]] inline Ints PackWeights(const std::byte* row, std::int64_t at, std::int64_t count, float scale, DotScratch& scratch) noexcept {
-  Lanes weight[2];
-  if constexpr (Row::kScale != ScalePlace::kNone) {
-    LoadWeights<Row>(row, at, count, scale, weight);
-    return PackPairs(weight[0], weight[1]);
+/// One byte of the bf16 codes of the e4m3 magnitudes 0 … 127 times 2^-8.
+struct E4m3Bytes {
+  alignas(64) std::uint8_t byte[2][64];
+};
+constexpr E4m3Bytes MakeE4m3Bytes(int shift) noexcept {
+  E4m3Bytes table{};
+  for (int code = 0; code < 128; ++code) {
+    const int exponent = code >> 3, mantissa = code & 7;
+    const float value = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-17f : (1.0f + static_cast<float>(mantissa) / 8.0f) * 0x1p-15f * static_cast<float>(1 << exponent);
+    table.byte[code / 64][code % 64] = static_cast<std::uint8_t>(__builtin_bit_cast(std::uint32_t, value) >> shift);
   }
-  Ints pairs;
-  if (count >= kPair) {
-    const __m512i order = _mm512_setr_epi32(0x00000010, 0x00010011, 0x00020012, 0x00030013, 0x00040014, 0x00050015, 0x00060016, 0x00070017, 0x00080018,
-                                            0x00090019, 0x000A001A, 0x000B001B, 0x000C001C, 0x000D001D, 0x000E001E, 0x000F001F);
-    pairs.v = _mm512_permutexvar_epi16(order, LoadInts(row + 2 * at).v);
+  return table;
+}
+inline constexpr E4m3Bytes kE4m3High = MakeE4m3Bytes(24), kE4m3Low = MakeE4m3Bytes(16);
+
+/// 64 e4m3 codes as the pairs of their first 32 columns and of the others.
+[[gnu::always_inline]] inline void PackE4m3(const std::byte* codes, Ints (&out)[2]) noexcept {
+  // Bytes of one quarter, once interleaved, are eight halves of the first 32 columns and eight of the others.
+  const __m512i order = _mm512_set_epi8(47, 63, 46, 62, 45, 61, 44, 60, 15, 31, 14, 30, 13, 29, 12, 28, 43, 59, 42, 58, 41, 57, 40, 56, 11, 27, 10, 26, 9, 25, 8, 24,
+                                        39, 55, 38, 54, 37, 53, 36, 52, 7, 23, 6, 22, 5, 21, 4, 20, 35, 51, 34, 50, 33, 49, 32, 48, 3, 19, 2, 18, 1, 17, 0, 16);
+  const __m512i code = _mm512_permutexvar_epi8(order, LoadInts(codes).v);
+  const __m512i magnitude = _mm512_permutex2var_epi8(LoadInts(kE4m3High.byte[0]).v, code, LoadInts(kE4m3High.byte[1]).v);
+  const __m512i low = _mm512_permutex2var_epi8(LoadInts(kE4m3Low.byte[0]).v, code, LoadInts(kE4m3Low.byte[1]).v);
+  const __m512i high = _mm512_ternarylogic_epi32(magnitude, code, _mm512_set1_epi8(static_cast<char>(0x80)), 0xF8);  // magnitude | (code & sign)
+  out[0].v = _mm512_unpacklo_epi8(low, high);
+  out[1].v = _mm512_unpackhi_epi8(low, high);
+}
+
+/// 32 e2m1 codes times the scale of that code, in 77..177, as pairs.
+[[gnu::always_inline]] inline Ints PackE2m1(const std::byte* codes, std::uint8_t scale) noexcept {
+  const __m512i values = _mm512_broadcast_i64x4(_mm256_setr_epi16(0, 0x3F00, 0x3F80, 0x3FC0, 0x4000, 0x4040, 0x4080, 0x40C0, static_cast<short>(0x8000),
+                                                                  static_cast<short>(0xBF00), static_cast<short>(0xBF80), static_cast<short>(0xBFC0),
+                                                                  static_cast<short>(0xC000), static_cast<short>(0xC040), static_cast<short>(0xC080),
+                                                                  static_cast<short>(0xC0C0)));
+  const __m512i scaled = _mm512_mask_add_epi16(values, 0xFEFEFEFEu, values, _mm512_set1_epi16(static_cast<short>((scale - 127) * 128)));
+  const __m512i byte = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  return {_mm512_permutexvar_epi16(_mm512_or_si512(_mm512_slli_epi32(byte, 16), _mm512_srli_epi32(byte, 4)), scaled)};
+}
+
+[[gnu::always_inline]] inline Ints PackBf16(const std::byte* codes) noexcept {
+  const __m512i order = _mm512_setr_epi32(0x00000010, 0x00010011, 0x00020012, 0x00030013, 0x00040014, 0x00050015, 0x00060016, 0x00070017, 0x00080018,
+                                          0x00090019, 0x000A001A, 0x000B001B, 0x000C001C, 0x000D001D, 0x000E001E, 0x000F001F);
+  return {_mm512_permutexvar_epi16(order, LoadInts(codes).v)};
+}
+
+/// 64 weights as pairs, from column `at` on, of which `count` are left. `least`, per word: the least magnitude of plain weights, less one, so
+/// that zeros are out of the way.
+template <class Row>
+[[gnu::always_inline]] inline void PackWeights(const std::byte* row, const std::uint8_t* scales, std::int64_t at, std::int64_t count, Ints& least,
+                                               Ints (&out)[2]) noexcept {
+  const std::byte* codes = row + Row::Bytes(at);
+  alignas(64) std::byte rest[128];
+  if (count < kStep) [[unlikely]] {
+    __builtin_memset(rest, 0, sizeof(rest));
+    __builtin_memcpy(rest, codes, static_cast<std::size_t>(Row::Bytes(count)));
+    codes = rest;
+  }
+  if constexpr (Row::kScale == ScalePlace::kAtBlock) {
+    PackE4m3(codes, out);
+  } else if constexpr (Row::kScale == ScalePlace::kAtWeight) {
+    out[0] = PackE2m1(codes, scales[at / kWeightGroup]);
+    out[1] = PackE2m1(codes + kPair / 2, scales[(count > kPair ? at + kPair : at) / kWeightGroup]);
   } else {
-    LoadWeights<Row>(row, at, count, scale, weight);
-    pairs = PackPairs(weight[0], weight[1]);
+    for (int i = 0; i < 2; ++i) {
+      out[i] = PackBf16(codes + 2 * kPair * i);
+      const __m512i less_one = _mm512_sub_epi16(_mm512_and_si512(out[i].v, _mm512_set1_epi16(0x7FFF)), _mm512_set1_epi16(1));
+      least.v = _mm512_min_epu16(least.v, less_one);
+    }
   }
-  const __m512i less_one = _mm512_sub_epi16(_mm512_and_si512(pairs.v, _mm512_set1_epi16(0x7FFF)), _mm512_set1_epi16(1));
-  scratch.least_weight.v = _mm512_min_epu16(scratch.least_weight.v, less_one);
-  return pairs;
 }
 
-/// scratch.weight and scale of the matrix rows [n, n + outputs), the last one repeated up to kDotOutputs.
+/// Where the weights of one register block are: the matrix rows [n, n + outputs), the last one repeated up to kDotOutputs. They are decoded for
+/// one tile of rows where there is no other, else read from the scratch.
 template <class Row>
-[[gnu::always_inline]] inline void PackMatrixRows(const LinearArgs& args, std::int64_t n, std::int64_t outputs, const DotRange& range, DotScratch& scratch) noexcept {
-  for (std::int64_t o = 0; o < kDotOutputs; ++o) {
-    const std::int64_t row = n + (o < outputs ? o : outputs - 1);
-    const std::byte* w = WeightRow(args.weight, row);
-    const std::uint8_t* scales = WeightScales(args.weight, row);
-    std::uint32_t* packed = scratch.weight + o * range.Stride();
-    for (std::int64_t i = 0; i < range.columns; i += kPair) {
-      const std::int64_t at = range.at + i;
-      StoreInts(packed + i / 2, PackWeights<Row>(w, at, range.columns - i, WeightScale<Row>(scales, at), scratch));
+struct CodedWeights {
+  const std::byte* w[kDotOutputs];
+  const std::uint8_t* scales[kDotOutputs];
+  std::int64_t at, columns;
+  Ints* least;
+
+  [[gnu::always_inline]] CodedWeights(const LinearArgs& args, std::int64_t n, std::int64_t outputs, const DotRange& range, Ints* least_weight) noexcept
+      : at(range.at), columns(range.columns), least(least_weight) {
+    for (std::int64_t o = 0; o < kDotOutputs; ++o) {
+      const std::int64_t row = n + (o < outputs ? o : outputs - 1);
+      w[o] = WeightRow(args.weight, row);
+      scales[o] = WeightScales(args.weight, row);
     }
   }
-  const std::uint8_t* scales = WeightScales(args.weight, n);
-  for (std::int64_t i = 0; i < range.columns; i += kBlock) scratch.scale[i / kBlock] = BlockScale<Row>(scales, range.at + i);
-}
+  [[gnu::always_inline]] void Load(int o, std::int64_t word, Ints (&out)[2]) const noexcept {
+    PackWeights<Row>(w[o], scales[o], at + 2 * word, columns - 2 * word, *least, out);
+  }
+};
+struct PackedWeights {
+  const std::uint32_t* w;
+  std::int64_t stride;
 
-/// block[r][o] += x[r]·w[o] over `steps` vectors of pairs.
-template <int kRows>
-[[gnu::always_inline]] inline void DotSteps(const std::uint32_t* w, const std::uint32_t* x, std::int64_t stride, std::int64_t steps,
+  [[gnu::always_inline]] void Load(int o, std::int64_t word, Ints (&out)[2]) const noexcept {
+    out[0] = LoadInts(w + o * stride + word);
+    out[1] = LoadInts(w + o * stride + word + kLanes);
+  }
+};
+
+/// block[r][o] += x[r]·w[o] over the words [begin, end) of a packed row.
+template <int kRows, class Weights>
+[[gnu::always_inline]] inline void DotWords(const Weights& weights, const std::uint32_t* x, std::int64_t stride, std::int64_t begin, std::int64_t end,
                                             Lanes (&block)[kRows][kDotOutputs]) noexcept {
-  for (std::int64_t i = 0; i < steps; ++i) {
-    Ints weight[kDotOutputs];
+  for (std::int64_t i = begin; i < end; i += 2 * kLanes) {
+    Ints weight[kDotOutputs][2];
 #pragma GCC unroll 4
-    for (int o = 0; o < kDotOutputs; ++o) weight[o] = LoadInts(w + o * stride + i * kLanes);
+    for (int o = 0; o < kDotOutputs; ++o) weights.Load(o, i, weight[o]);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      const Ints pairs = LoadInts(x + r * stride + i * kLanes);
+      for (int r = 0; r < kRows; ++r) {
+        const Ints pairs = LoadInts(x + r * stride + i + half * kLanes);
 #pragma GCC unroll 4
-      for (int o = 0; o < kDotOutputs; ++o) block[r][o] = Dot(weight[o], pairs, block[r][o]);
+        for (int o = 0; o < kDotOutputs; ++o) block[r][o] = Dot(weight[o][half], pairs, block[r][o]);
+      }
     }
   }
 }
 
-/// sum[r][o] of kRows rows from r of the range over its columns.
-template <class Row, int kRows>
-[[gnu::always_inline]] inline void DotRowsOf(const LinearArgs& args, const DotRange& range, std::int64_t r, const DotScratch& scratch,
-                                           Lanes (&sum)[kRows][kDotOutputs]) noexcept {
+/// sum[r][o] of kRows rows from r of the range over its columns; w_scales are those of the outputs' blocks.
+template <class Row, int kRows, class Weights>
+[[gnu::always_inline]] inline void DotRowsOf(const LinearArgs& args, const DotRange& range, std::int64_t r, const std::uint32_t* x, const Weights& weights,
+                                             const std::uint8_t* w_scales, Lanes (&sum)[kRows][kDotOutputs]) noexcept {
   const std::int64_t stride = range.Stride();
-  const std::uint32_t* x = scratch.x + r * stride;
   if constexpr (Row::kScale == ScalePlace::kNone) {
-    DotSteps<kRows>(scratch.weight, x, stride, stride / kLanes, sum);
+    DotWords<kRows>(weights, x, stride, 0, stride, sum);
   } else {
     const float* x_scales[kRows];
     for (int i = 0; i < kRows; ++i) x_scales[i] = XScales(args, range.first_row + r + i);
-    constexpr std::int64_t kSteps = kBlock / kPair;
-    for (std::int64_t done = 0; done * kLanes < stride; done += kSteps) {
+    constexpr std::int64_t kWords = kBlock / 2;
+    for (std::int64_t begin = 0; begin < stride; begin += kWords) {
       Lanes block[kRows][kDotOutputs] = {};
-      const std::int64_t left = stride / kLanes - done, words = done * kLanes;
-      if (left >= kSteps) {
-        DotSteps<kRows>(scratch.weight + words, x + words, stride, kSteps, block);
+      if (stride - begin >= kWords) {
+        DotWords<kRows>(weights, x, stride, begin, begin + kWords, block);
       } else {
-        DotSteps<kRows>(scratch.weight + words, x + words, stride, left, block);
+        DotWords<kRows>(weights, x, stride, begin, stride, block);
       }
+      const std::int64_t at = range.at + 2 * begin;
 #pragma GCC unroll 4
       for (int i = 0; i < kRows; ++i) {
-        const float x_scale = x_scales[i] == nullptr ? 1.0f : x_scales[i][range.at / kBlock + done / kSteps];
-        const Lanes scale = Set1(x_scale * scratch.scale[done / kSteps]);
+        const Lanes scale = Set1((x_scales[i] == nullptr ? 1.0f : x_scales[i][at / kBlock]) * BlockScale<Row>(w_scales, at));
 #pragma GCC unroll 4
         for (int o = 0; o < kDotOutputs; ++o) sum[i][o] = Fma(block[i][o], scale, sum[i][o]);
       }
@@ -149,16 +212,16 @@ template <class Row, int kRows>
 }
 
 /// The outputs [n, n + outputs) of kRows rows from r of the range, or what they have so far: `kept` from the ranges before, or null.
-template <class Row, int kRows>
+template <class Row, int kRows, class Weights>
 [[gnu::always_inline]] inline void DotTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
-                                           const DotScratch& scratch, float (*kept)[kDotOutputs][kLanes]) noexcept {
+                                           const std::uint32_t* x, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
   Lanes sum[kRows][kDotOutputs] = {};
   if (range.at > 0) {
     for (int i = 0; i < kRows; ++i) {
       for (int o = 0; o < kDotOutputs; ++o) sum[i][o] = Load(kept[r + i][o]);
     }
   }
-  DotRowsOf<Row, kRows>(args, range, r, scratch, sum);
+  DotRowsOf<Row, kRows>(args, range, r, x + r * range.Stride(), weights, WeightScales(args.weight, n), sum);
   if (range.at + range.columns < args.weight.k) {
     for (int i = 0; i < kRows; ++i) {
       for (int o = 0; o < kDotOutputs; ++o) Store(kept[r + i][o], sum[i][o]);
@@ -180,21 +243,44 @@ template <class Row, int kRows>
   }
 }
 
+/// The rows from r that are left of a range: at most kDotRows of them.
+template <class Row, class Weights>
+[[gnu::always_inline]] inline void DotLastTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
+                                               const std::uint32_t* x, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
+  switch (range.rows - r) {
+    case 1: return DotTile<Row, 1>(args, range, r, n, outputs, x, weights, kept);
+    case 2: return DotTile<Row, 2>(args, range, r, n, outputs, x, weights, kept);
+    case 3: return DotTile<Row, 3>(args, range, r, n, outputs, x, weights, kept);
+    case 4: return DotTile<Row, 4>(args, range, r, n, outputs, x, weights, kept);
+    default: return;
+  }
+}
+
 template <class Row>
-[[gnu::always_inline]] inline void DotOutputs(const LinearArgs& args, const DotRange& range, std::int64_t begin, std::int64_t end, DotScratch& scratch) noexcept {
+[[gnu::always_inline]] inline void DotOutputs(const LinearArgs& args, const DotRange& range, std::int64_t begin, std::int64_t end, DotScratch& scratch,
+                                              Ints& least) noexcept {
+  const std::int64_t stride = range.Stride();
   std::int64_t outputs = 0, quad = 0;
   for (std::int64_t n = begin; n < end; n += outputs, ++quad) {
     outputs = end - n < kDotOutputs ? end - n : kDotOutputs;
     if (Row::kScale == ScalePlace::kAtBlock && n % kBlock + outputs > kBlock) outputs = kBlock - n % kBlock;  // one scale for all of them
-    PackMatrixRows<Row>(args, n, outputs, range, scratch);
-    std::int64_t r = 0;
-    for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kDotRows>(args, range, r, n, outputs, scratch, scratch.sum[quad]);
-    switch (range.rows - r) {
-      case 1: DotTile<Row, 1>(args, range, r, n, outputs, scratch, scratch.sum[quad]); break;
-      case 2: DotTile<Row, 2>(args, range, r, n, outputs, scratch, scratch.sum[quad]); break;
-      case 3: DotTile<Row, 3>(args, range, r, n, outputs, scratch, scratch.sum[quad]); break;
-      default: break;
+    const CodedWeights<Row> coded(args, n, outputs, range, &least);
+    if (range.rows <= kDotRows) {
+      DotLastTile<Row>(args, range, 0, n, outputs, scratch.x, coded, scratch.sum[quad]);
+      continue;
     }
+    for (int o = 0; o < kDotOutputs; ++o) {
+      for (std::int64_t word = 0; word < stride; word += 2 * kLanes) {
+        Ints pairs[2];
+        coded.Load(o, word, pairs);
+        StoreInts(scratch.weight + o * stride + word, pairs[0]);
+        StoreInts(scratch.weight + o * stride + word + kLanes, pairs[1]);
+      }
+    }
+    const PackedWeights packed{scratch.weight, stride};
+    std::int64_t r = 0;
+    for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kDotRows>(args, range, r, n, outputs, scratch.x, packed, scratch.sum[quad]);
+    DotLastTile<Row>(args, range, r, n, outputs, scratch.x, packed, scratch.sum[quad]);
   }
 }
 
@@ -203,7 +289,7 @@ template <class Row>
 [[gnu::noinline]] bool LinearByDots(const LinearArgs& args) noexcept {
   if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row>(args)) return false;
   DotScratch scratch;
-  scratch.least_weight = SetInts(-1);
+  Ints least_weight = SetInts(-1);
   const std::int64_t k = args.weight.k, outputs = k <= kPackColumns ? args.row_end - args.row_begin : kSumOutputs - kDotOutputs;
   for (std::int64_t first = 0; first < args.rows; first += kPackRows) {
     const std::int64_t rows = args.rows - first < kPackRows ? args.rows - first : kPackRows;
@@ -212,17 +298,17 @@ template <class Row>
       for (std::int64_t at = 0; at < k; at += kPackColumns) {
         const DotRange range{first, rows, at, k - at < kPackColumns ? k - at : kPackColumns};
         if (!PackX<Row>(args, range, scratch)) return false;
-        DotOutputs<Row>(args, range, n, end, scratch);
+        DotOutputs<Row>(args, range, n, end, scratch, least_weight);
       }
     }
   }
   const __m512i least = _mm512_set1_epi16(static_cast<short>((__builtin_bit_cast(std::uint32_t, kSmallest) >> 16) - 1));
-  return _mm512_cmplt_epu16_mask(scratch.least_weight.v, least) == 0;
+  return _mm512_cmplt_epu16_mask(least_weight.v, least) == 0;
 }
 
 /// Whether dots computed this one.
 [[gnu::always_inline]] inline bool ComputedByDots(const LinearArgs& args) noexcept {
-  constexpr std::int64_t kFewestRows = 5;
+  constexpr std::int64_t kFewestRows = 2;
   if (args.row_end <= args.row_begin || args.rows < kFewestRows) return false;
   switch (args.weight.format) {
     case Format::kF32: return false;

@@ -11,6 +11,24 @@
   args.y[r * args.y_stride + n - args.row_begin] = args.rounding == Rounding::kBf16 ? tensor::RoundToBf16(y) : y;
 }
 
+/// The outputs of n, n + apart, … and kRows rows.
+template <int kOut, int kRows>
+[[gnu::always_inline]] inline void WriteOutputs(const LinearArgs& args, std::int64_t first_row, std::int64_t n, std::int64_t apart,
+                                                const Lanes (&sum)[kOut][kRows]) noexcept {
+  constexpr int kSums = kOut * kRows;
+  if constexpr (kSums < 8) {
+    for (int i = 0; i < kSums; ++i) WriteOutput(args, first_row + i % kRows, n + i / kRows * apart, sum[i / kRows][i % kRows]);
+  } else {
+    Lanes sums[kLanes] = {};
+#pragma GCC unroll 16
+    for (int i = 0; i < kSums; ++i) sums[i] = sum[i / kRows][i % kRows];
+    alignas(64) float y[kLanes];
+    Store(y, RoundAs(SumEach(sums), args.rounding));
+#pragma GCC unroll 16
+    for (int i = 0; i < kSums; ++i) args.y[(first_row + i % kRows) * args.y_stride + n + i / kRows * apart - args.row_begin] = y[i];
+  }
+}
+
 /// The columns [at, at + columns), block[o][r] += w[o]·x[r]; only the end of the row may be no multiple of 32.
 template <class Row, int kOut, int kRows>
 [[gnu::always_inline]] inline void Multiply(const std::byte* const (&w)[kOut], const std::uint8_t* const (&w_scales)[kOut], const float* const (&x)[kRows],
@@ -72,9 +90,7 @@ template <class Row, int kOut, int kRows>
       }
     }
   }
-  for (int o = 0; o < kOut; ++o) {
-    for (int r = 0; r < kRows; ++r) WriteOutput(args, first_row + r, n + o * apart, sum[o][r]);
-  }
+  WriteOutputs(args, first_row, n, apart, sum);
 }
 
 template <class Row, int kRows>
