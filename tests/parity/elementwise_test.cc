@@ -194,6 +194,32 @@ TEST(ElementwiseParity, ActivationsAreWithinAFewUlps) {
   }
 }
 
+/// pre, post and comb of one site, one after another.
+std::vector<float> MixOf(const Table& table, std::int64_t n, std::int64_t iterations, const std::vector<float>& raw, const std::vector<float>& base) {
+  const float scale[3] = {0.3f, 1.7f, 0.9f};
+  std::vector<float> out(static_cast<std::size_t>((2 + n) * n));
+  table.mix({raw.data(), 1.3f, scale, base.data(), n, iterations, 1e-6f, out.data(), out.data() + n, out.data() + 2 * n});
+  return out;
+}
+
+TEST(ElementwiseParity, MixingWeightsAreWithinTheirPassesRounding) {
+  WorstRatio worst("mix");
+  Numbers numbers(7);
+  for (const std::int64_t n : {1, 2, 4, 5, 16}) {
+    for (const std::int64_t iterations : {1, 2, 20}) {
+      for (const float size : {0.0f, 1.0f, 12.0f}) {
+        const auto raw = numbers.Floats((2 + n) * n, -size, size), base = numbers.Floats((2 + n) * n, -size, size);
+        // An exponential, and per pass n sums and a quotient, in both computations; passes are contractions.
+        const double bound = (8.0 + 2.0 * static_cast<double>(iterations * 2 * (n + 2))) * 0x1p-24;
+        ExpectWithin(worst, "mix", [&](const Table& table) { return MixOf(table, n, iterations, raw, base); },
+                     [&](float y) { return std::fabs(y) * bound + 1e-36; });
+        if (hardware::BestIsa() < hardware::Isa::kAvx512) continue;
+        EXPECT_TRUE(SameBits(MixOf(TableFor(hardware::Isa::kAvx2), n, iterations, raw, base), MixOf(TableFor(hardware::Isa::kAvx512), n, iterations, raw, base)));
+      }
+    }
+  }
+}
+
 TEST(ElementwiseParity, Avx2AndAvx512GiveEqualBits) {
   if (hardware::BestIsa() < hardware::Isa::kAvx512) GTEST_SKIP() << "needs AVX-512";
   Numbers numbers(6);

@@ -92,6 +92,15 @@ template <int kDistance> [[gnu::always_inline]] inline Lanes Swap(Lanes a) noexc
   return {a.high, a.low};
 }
 
+template <int kLane> [[gnu::always_inline]] inline Lanes InQuarters(Lanes a) noexcept {
+  return {_mm256_permute_ps(a.low, 0x55 * kLane), _mm256_permute_ps(a.high, 0x55 * kLane)};
+}
+template <int kQuarter> [[gnu::always_inline]] inline Lanes Quarter(Lanes a) noexcept {
+  const __m256 half = kQuarter < 2 ? a.low : a.high;
+  const __m256 quarter = _mm256_permute2f128_ps(half, half, 0x11 * (kQuarter % 2));
+  return {quarter, quarter};
+}
+
 [[gnu::always_inline]] inline float Sum(Lanes a) noexcept {
   const __m256 eight = _mm256_add_ps(a.low, a.high);
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -70,6 +70,10 @@ template <int kDistance> [[gnu::always_inline]] inline Lanes Swap(Lanes a) noexc
   return {_mm512_shuffle_f32x4(a.v, a.v, 0x4E)};
 }
 
+/// Lane 4c + i of the result is lane 4c + kLane; lane 4·kQuarter + i.
+template <int kLane> [[gnu::always_inline]] inline Lanes InQuarters(Lanes a) noexcept { return {_mm512_permute_ps(a.v, 0x55 * kLane)}; }
+template <int kQuarter> [[gnu::always_inline]] inline Lanes Quarter(Lanes a) noexcept { return {_mm512_shuffle_f32x4(a.v, a.v, 0x55 * kQuarter)}; }
+
 /// The halves added, then their halves, down to one number.
 [[gnu::always_inline]] inline float Sum(Lanes a) noexcept {
   const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));

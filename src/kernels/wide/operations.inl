@@ -11,7 +11,9 @@
 #include "kernels/wide/streams.inl"
 
 [[gnu::always_inline]] inline void OverlayAll(Table& table) noexcept {
-  // mix and head_mix stay the reference's: a few dozen numbers a token.
+  // head_mix stays the reference's: four numbers a token.
+  mix_below = table.mix;
+  table.mix = Mix;
   table.linear = Linear;
   table.quantize = Quantize;
   table.norm = Norm;

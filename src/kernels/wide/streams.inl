@@ -17,6 +17,36 @@ template <class Body>
   }
 }
 
+/// What computes mixing weights of other than four streams.
+void (*mix_below)(const MixArgs&) noexcept = nullptr;
+
+/// a / (sum + eps) of four lanes each, summed in rising order: of the lanes of a quarter, and of the same lane of all quarters.
+[[gnu::always_inline]] inline Lanes NormaliseRows(Lanes a, Lanes eps) noexcept {
+  return Div(a, Add(Add(Add(Add(InQuarters<0>(a), InQuarters<1>(a)), InQuarters<2>(a)), InQuarters<3>(a)), eps));
+}
+[[gnu::always_inline]] inline Lanes NormaliseColumns(Lanes a, Lanes eps) noexcept {
+  return Div(a, Add(Add(Add(Add(Quarter<0>(a), Quarter<1>(a)), Quarter<2>(a)), Quarter<3>(a)), eps));
+}
+
+/// Four streams: comb is sixteen lanes, its rows their quarters.
+void Mix(const MixArgs& args) noexcept {
+  if (args.streams != 4) return mix_below(args);
+  const Lanes factor = Set1(args.factor), one = Set1(1.0f), eps = Set1(args.eps);
+  alignas(64) float scale[8], sigmoid[8];
+  for (int i = 0; i < 8; ++i) scale[i] = args.scale[i / 4];
+  const Lanes m = Add(Mul(Mul(LoadPart(args.raw, 8), factor), LoadPart(scale, 8)), LoadPart(args.base, 8));
+  StorePart(sigmoid, Div(one, Add(one, Exp(Sub(Zero(), m)))), 8);
+  for (int j = 0; j < 4; ++j) args.pre[j] = sigmoid[j] + args.eps;
+  for (int j = 0; j < 4; ++j) args.post[j] = 2.0f * sigmoid[4 + j];
+
+  const Lanes row = Add(Mul(Mul(Load(args.raw + 8), factor), Set1(args.scale[2])), Load(args.base + 8));
+  const Lanes largest = Max(Max(InQuarters<0>(row), InQuarters<1>(row)), Max(InQuarters<2>(row), InQuarters<3>(row)));
+  Lanes comb = Add(NormaliseRows(Exp(Sub(row, largest)), Zero()), eps);
+  comb = NormaliseColumns(comb, eps);
+  for (std::int64_t pass = 1; pass < args.iterations; ++pass) comb = NormaliseColumns(NormaliseRows(comb, eps), eps);
+  Store(args.comb, comb);
+}
+
 void Collapse(const CollapseArgs& args) noexcept {
   ForLanes(args.d, [&](std::int64_t i, std::int64_t part) __attribute__((always_inline)) {
     Lanes sum = Zero();
