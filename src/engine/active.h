@@ -24,6 +24,7 @@ struct Engine::Active {
   bool fetching = false;
   bool started = false;              // it ran before
   std::vector<std::int32_t> drafts;  // what the drafter thinks comes next
+  double accepted_share = 1;         // of first drafts, the last ones counting most
   std::int64_t first_logit_row = 0;  // of this step
   Usage usage;
   std::optional<Finish> finish;      // it has ended and leaves after the step

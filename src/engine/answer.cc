@@ -9,6 +9,13 @@
 #include "engine/likeliest.h"
 
 namespace baleen::engine {
+namespace {
+
+// A drafter that is seldom right costs more than it gives: its sequence then drafts at one token in so many only, to see whether that has changed.
+constexpr double kLeastAcceptedShare = 0.25, kForgetting = 0.1;
+constexpr std::int64_t kRetryTokens = 32;
+
+}  // namespace
 
 /// The rows of the next step, with the blocks they need. Whoever cannot have blocks waits again, and the plan is made anew.
 void Engine::PlanTurns() {
@@ -75,6 +82,7 @@ void Engine::ChooseFor(Active& active, const Turn& turn) {
       ++counted_.drafted_at[std::min<std::size_t>(static_cast<std::size_t>(row), Statistics::kDraftPlaces - 1)];
       counted_.accepted_at[std::min<std::size_t>(static_cast<std::size_t>(row), Statistics::kDraftPlaces - 1)] += as_drafted;
     }
+    if (drafted && row == 0) active.accepted_share += kForgetting * ((as_drafted ? 1 : 0) - active.accepted_share);
     const bool goes_on = Report(active, logits, *token);
     if (!goes_on || !as_drafted) break;
     ++accepted;
@@ -164,7 +172,8 @@ void Engine::Propose() {
     Active& active = *running_[static_cast<std::size_t>(turns_[i].candidate)];
     if (active.finish) continue;
     const std::int64_t room = options_.context - active.Length() - 1;
-    const std::int64_t wanted = active.Left() == 1 ? std::max<std::int64_t>(0, std::min(most, room)) : 0;
+    const bool useful = active.accepted_share >= kLeastAcceptedShare || active.Length() % kRetryTokens == 0;
+    const std::int64_t wanted = active.Left() == 1 && useful ? std::max<std::int64_t>(0, std::min(most, room)) : 0;
     active.drafts.resize(static_cast<std::size_t>(options_.draft_tokens));
     proposals_.push_back({.sequence = &*active.sequence,
                           .segment = static_cast<std::int64_t>(i),
