@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <thread>
 
 #include "engine/fixture.h"
@@ -262,6 +263,36 @@ TEST(Engine, ShutdownEndsEverybodyOnceAndTakesNobodyIn) {
   Answer late;
   EXPECT_FALSE(machine.engine->Submit(Asking(Ids(3, 1), 1, late)).has_value());
   ExpectNothingLeft(machine);
+}
+
+/// Bytes of this process that belong to no file.
+double AnonymousBytes() {
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string name; rollup >> name;) {
+    double kib = 0;
+    if (name == "Anonymous:" && rollup >> kib) return 1024 * kib;
+    std::getline(rollup, name);
+  }
+  return 0;
+}
+
+TEST(Engine, TakesTheMemoryItPlans) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer takes memory of its own";
+#endif
+  Options options;
+  options.blocks = 12000;
+  options.draft_tokens = 2;
+  options.context = kContext;
+  const double before = AnonymousBytes();
+  Machine machine = Start(options);
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (std::uint64_t i = 0; i < 40; ++i) prompts.push_back(Ids(300, i));
+  AnswersTo(machine, prompts, 20, {.temperature = 0.5});
+  const double taken = AnonymousBytes() - before;
+  const double planned = static_cast<double>(machine.transformer->memory_plan().BeyondWeights(0) + Engine::PoolBytes(machine.transformer->cache_layout(), options));
+  EXPECT_GT(planned, 1.5e8);
+  EXPECT_NEAR(taken / planned, 1, 0.01);
 }
 
 TEST(Engine, TenantsShareNothing) {
