@@ -100,7 +100,7 @@ Status Answer(const BatchFlags& flags, const Work& work, LineReader& input, Grow
   Result<std::unique_ptr<constraint::Compiler>> compiler = constraint::Compiler::Create(tokenizer, model.vocab_size, model.end_ids);
   model.compiler = compiler ? compiler->get() : nullptr;
   if (!compiler) model.no_compiler_reason = compiler.error().message;
-  const InterruptWatch watch;
+  const InterruptWatch watch(InterruptWatch::Signals::kEveryStop);
   BatchRun run(*open.engine, model, input, output, flags.engine.parallel, work.created);
   diagnostics::Progress progress("batch", work.lines, "requests");
   progress.Advance(work.earlier.lines);
@@ -109,7 +109,7 @@ Status Answer(const BatchFlags& flags, const Work& work, LineReader& input, Grow
   refused += run.refused();
   const std::uint64_t done = work.earlier.lines + run.served() + run.refused();
   if (status && InterruptWatch::Seen()) {
-    return diagnostics::ResourceError("stopped by Ctrl-C after " + std::to_string(done) + " of " + std::to_string(work.lines) + " requests; the answers are in " +
+    return diagnostics::ResourceError("stopped by Ctrl-C or a signal after " + std::to_string(done) + " of " + std::to_string(work.lines) + " requests; the answers are in " +
                                       Named(GrowingFile::PartialPath(flags.output).string()) + ": run the same command again to go on");
   }
   return status;

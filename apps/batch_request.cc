@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "apps/line_outline.h"
 #include "completion/fields.h"
 #include "completion/openai_request.h"
 #include "text/json_python.h"
@@ -46,6 +47,16 @@ Checked<completion::CompletionRequest> ReadRequest(const Fields& line, std::int6
   return request;
 }
 
+// A line that is JSON for others, but too deep or with half a surrogate pair: it still has its custom_id, and one field is at fault.
+BatchLine RefuseUnread(std::uint64_t number, std::string_view text, completion::RequestError error) {
+  const LineOutline outline = OutlineOf(text);
+  if (outline.field.empty()) return {number, MakeLineKey(number, text), std::nullopt, std::move(error)};
+  error.param = outline.field;
+  error.message = outline.field + ": " + error.message;
+  const bool readable = outline.custom_id && outline.custom_id->size() <= kMostCustomIdBytes;
+  return {number, MakeLineKey(number, text), readable ? outline.custom_id : std::nullopt, std::move(error)};
+}
+
 }  // namespace
 
 LineKey MakeLineKey(std::uint64_t number, std::string_view line) {
@@ -61,7 +72,7 @@ BatchLine ReadBatchLine(std::uint64_t number, std::string_view text, bool too_lo
     return refused(Refuse(400, "", "the line: expected at most " + std::to_string(kMostLineBytes) + " bytes, found more; shorten the request", "invalid_value"));
   }
   const Checked<text::JsonValue> json = completion::ParseBody(text);
-  if (!json) return refused(json.error());
+  if (!json) return RefuseUnread(number, text, json.error());
   if (json->AsObject() == nullptr) return refused(completion::WrongTypeAt("the line", "an object with custom_id, method, url and body", &*json));
   const Fields line(*json, "");
   const Checked<std::string> custom_id = ReadCustomId(line);

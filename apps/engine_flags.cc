@@ -13,6 +13,8 @@ namespace {
 
 using checkpoint::DrafterKind;
 
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 60;  // of a size on the command line; a negative one is read as a larger
+
 std::optional<DrafterKind> DrafterOf(const std::string& draft) {
   if (draft == "off") return DrafterKind::kNone;
   if (draft == "mtp") return DrafterKind::kMtp;
@@ -60,9 +62,13 @@ void AddEngineFlags(CLI::App& command, EngineFlags& flags) {
       ->check(CLI::Range(std::int64_t{1}, library::kMostStepRows))
       ->capture_default_str();
   command.add_option("--kv-memory", flags.kv_bytes, "Memory for attention state and cache, such as 8GiB (default: chosen and printed)")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{1}, kMostBytes));
   command.add_option("--cache-dir", flags.cache_dir, "Keep the prefix cache in this folder, across restarts");
-  command.add_option("--cache-bytes", flags.cache_bytes, "What the cache folder may hold, such as 20GiB")->transform(CLI::AsSizeValue(false))->default_str("16GiB");
+  command.add_option("--cache-bytes", flags.cache_bytes, "What the cache folder may hold, such as 20GiB")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{0}, kMostBytes))
+      ->default_str("16GiB");
   command.add_option("--draft", flags.draft, "Drafter: off, mtp, dspark, or auto (what the checkpoint has)")
       ->check(CLI::IsMember({"off", "mtp", "dspark", "auto"}))
       ->capture_default_str();

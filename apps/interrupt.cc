@@ -1,6 +1,7 @@
 #include "apps/interrupt.h"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace baleen::apps {
 namespace {
@@ -9,21 +10,27 @@ volatile std::sig_atomic_t interrupted = 0;
 
 void Remember(int) { interrupted = 1; }
 
-void SetAction(void (*action)(int)) {
+void SetAction(void (*action)(int), InterruptWatch::Signals signals) {
   struct sigaction wanted = {};
   wanted.sa_handler = action;
   sigemptyset(&wanted.sa_mask);
   sigaction(SIGINT, &wanted, nullptr);  // without SA_RESTART: a read of the keyboard must return
+  if (signals == InterruptWatch::Signals::kCtrlC) return;
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    const bool ignored = sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;  // as nohup wants it
+    if (!ignored) sigaction(signal, &wanted, nullptr);
+  }
 }
 
 }  // namespace
 
-InterruptWatch::InterruptWatch() {
+InterruptWatch::InterruptWatch(Signals signals) : signals_(signals) {
   Clear();
-  SetAction(Remember);
+  SetAction(Remember, signals_);
 }
 
-InterruptWatch::~InterruptWatch() { SetAction(SIG_DFL); }
+InterruptWatch::~InterruptWatch() { SetAction(SIG_DFL, signals_); }
 
 bool InterruptWatch::Seen() noexcept { return interrupted != 0; }
 

@@ -27,8 +27,10 @@ Progress::~Progress() {
 
 void Progress::Advance(std::uint64_t by) {
   done_ = std::min(total_, done_ + by);
-  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
-  if (Clock::now() - drawn_ >= pause) Draw(false);
+  const Clock::time_point now = Clock::now();
+  // Each drawing is a line of its own where there is no terminal: the pauses grow, so that days of work make some twenty.
+  const Clock::duration pause = terminal_ ? std::chrono::milliseconds(100) : std::max<Clock::duration>(std::chrono::seconds(10), (now - start_) / 2);
+  if (now - drawn_ >= pause) Draw(false);
 }
 
 void Progress::Draw(bool last) {

@@ -6,8 +6,8 @@
 
 namespace baleen::diagnostics {
 
-/// A progress bar on standard error. Redraws in place at most 10 times a second on a terminal; elsewhere it prints a line every
-/// 10 s, and nothing for work that ends sooner. Not thread-safe.
+/// A progress bar on standard error. Redraws in place at most 10 times a second on a terminal; elsewhere it prints a line after
+/// 10 s, after ever longer pauses others, and nothing for work that ends sooner. Not thread-safe.
 class Progress {
  public:
   /// label: what is being done; total: units of work, > 0; unit: printed after the rate ("B" is scaled to MiB and GiB).

@@ -59,7 +59,8 @@ Result<kvcache::Hash128> CacheFingerprint(const OpenedModel& opened, const std::
 /// Blocks for the memory that was given, or for two usual sequences in every place, or for one of the longest.
 std::int64_t PoolBlocks(const kvcache::Layout& layout, const EngineSettings& settings, std::int64_t context) {
   const std::uint64_t fixed = static_cast<std::uint64_t>(settings.parallel) * layout.StateBytes();
-  const std::uint64_t block = std::max<std::uint64_t>(1, layout.BlockBytes());
+  const std::uint64_t block = layout.BlockBytes();
+  if (block == 0) return settings.parallel * layout.Blocks(context);  // no layer compresses, or the context is too short for it: blocks take nothing
   const auto blocks_of = [&](std::uint64_t bytes) { return bytes <= fixed ? 0 : static_cast<std::int64_t>((bytes - fixed) / block); };
   if (settings.kv_bytes != 0) return std::min(blocks_of(settings.kv_bytes), std::int64_t{1} << 30);
   const std::int64_t usual = 2 * settings.parallel * layout.Blocks(std::min(context, kUsualTokens));
