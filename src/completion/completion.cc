@@ -37,7 +37,11 @@ std::vector<std::uint8_t> AllowedIds(const ServedModel& model, const CompletionR
   return allowed;
 }
 
-RequestError FailureOf(const engine::Ending& ending) {
+RequestError FailureOf(const CompletionRequest& request, const engine::Ending& ending) {
+  if (ending.error && ending.error->kind == diagnostics::ErrorKind::kUnsupported) {  // what was asked for leaves no token to choose
+    const std::string field = !request.sampling.logit_bias.empty() ? "logit_bias" : request.response_format.kind == ResponseFormat::Kind::kText ? "tools" : "response_format";
+    return Refuse(422, field, field + ": " + ending.error->message, "unsupported");
+  }
   const std::string why = ending.error ? ending.error->message : "the request was cancelled";
   return Refuse(ending.finish == engine::Finish::kExpired ? 504 : 500, "", "the answer could not be finished: " + why, "failed");
 }
@@ -93,7 +97,7 @@ void Completion::Cancel() {
 void Completion::End(Answer& answer, const engine::Ending& ending) {
   answer.End(ending);
   --running_;
-  if (!answer.good() && !failure_) failure_ = FailureOf(ending);
+  if (!answer.good() && !failure_) failure_ = FailureOf(request_, ending);
 }
 
 CompletionUsage Completion::Usage() const noexcept {

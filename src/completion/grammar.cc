@@ -20,6 +20,13 @@ Result<constraint::Grammar> CompileTools(constraint::Compiler& compiler, const C
   constraint::ToolChoice choice{.kind = constraint::ToolChoice::Kind::kAuto, .name = request.tool_choice.name, .parallel = request.parallel_tool_calls};
   if (request.tool_choice.kind == ToolChoice::Kind::kRequired) choice.kind = constraint::ToolChoice::Kind::kRequired;
   if (request.tool_choice.kind == ToolChoice::Kind::kNamed) choice.kind = constraint::ToolChoice::Kind::kNamed;
+  const ResponseFormat& format = request.response_format;
+  if (format.kind == ResponseFormat::Kind::kText) return compiler.ToolCalls(tools, choice);
+  const bool described = format.kind == ResponseFormat::Kind::kJsonSchema;
+  if (choice.kind == constraint::ToolChoice::Kind::kAuto) {
+    return compiler.ToolCallsOrJson(tools, choice, described ? std::optional<std::string_view>(format.schema_json) : std::nullopt, format.strict);
+  }
+  if (described) TRY(compiler.JsonSchema(format.schema_json, format.strict));  // there will be no text to hold to it, yet a wrong one is a mistake
   return compiler.ToolCalls(tools, choice);
 }
 

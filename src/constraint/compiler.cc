@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <list>
 #include <mutex>
 #include <unordered_map>
@@ -30,6 +31,8 @@ constexpr std::size_t kMostText = std::size_t{8} << 20;
 constexpr std::int64_t kFewStates = 20'000, kFewWideStates = 16;
 // Compiling happens twice, in the trial and here; with the probing they stay below 5 s.
 constexpr std::chrono::milliseconds kProbing{800}, kSlowStep{400}, kTrial{2500};
+constexpr std::chrono::milliseconds kSlowMean{10};  // of the steps of a probe, but for a few: the first ones may fill tables
+constexpr std::int64_t kFewSteps = 4;
 constexpr std::size_t kTrialMemory = std::size_t{1536} << 20;
 constexpr std::size_t kCacheBytes = std::size_t{256} << 20, kCacheEntries = 1024;
 
@@ -80,23 +83,35 @@ class GrammarCache {
 
 bool IsSet(std::span<const std::uint32_t> mask, std::size_t id) { return (mask[id / 32] >> (id % 32) & 1) != 0; }
 
+// What this thread has computed: unlike the time of day it is the same on a machine that is busy otherwise.
+std::chrono::nanoseconds ComputedTime() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
 // Follows the grammar along one text and says what makes it unfit for use: steps so slow that other requests would wait.
 std::string Probe(const Automaton& automaton, std::size_t vocab_size) {
   using Clock = std::chrono::steady_clock;
+  constexpr std::string_view kTooSlow = "it can be read in so many ways that each token would take too long; make it less ambiguous";
   std::vector<std::uint32_t> mask((vocab_size + 31) / 32);
   const std::unique_ptr<Walk> walk = automaton.Start();
   std::uint64_t random = 1;
+  std::int64_t steps = 0;
   const Clock::time_point until = Clock::now() + kProbing;
+  const std::chrono::nanoseconds before = ComputedTime();
   while (Clock::now() < until) {
-    const Clock::time_point begin = Clock::now();
+    const std::chrono::nanoseconds begin = ComputedTime();
     walk->Allowed(mask);
     random = random * 6364136223846793005U + 1442695040888963407U;
     std::size_t id = (random >> 33) % vocab_size, tried = 0;
     for (; tried < vocab_size && !IsSet(mask, id); ++tried) id = (id + 1) % vocab_size;
-    if (tried == vocab_size || !walk->Accept(static_cast<std::int32_t>(id))) return "";
-    if (Clock::now() - begin > kSlowStep) return "it can be read in so many ways that each token would take too long; make it less ambiguous";
+    if (tried == vocab_size || !walk->Accept(static_cast<std::int32_t>(id))) break;
+    if (ComputedTime() - begin > kSlowStep) return std::string(kTooSlow);
+    ++steps;
   }
-  return "";
+  const bool slow = ComputedTime() - before > (steps < kFewSteps ? kProbing / 2 : steps * kSlowMean);
+  return slow ? std::string(kTooSlow) : "";
 }
 
 class Session final : public engine::Constraint {
@@ -272,6 +287,21 @@ Result<Grammar> Compiler::ToolCalls(std::span<const ToolGrammar> tools, const To
   RuleBook book;
   TRY_ASSIGN(Expression block, ToolBlock(tools, choice, book));
   return parts_->MakeFrom(book, std::move(block), /*plain=*/true, choice.kind == ToolChoice::Kind::kAuto, /*is_dsml=*/true, "tools");
+}
+
+Result<Grammar> Compiler::ToolCallsOrJson(std::span<const ToolGrammar> tools, const ToolChoice& choice, std::optional<std::string_view> schema_json, bool strict) {
+  RuleBook book;
+  TRY_ASSIGN(Expression block, ToolBlock(tools, choice, book));
+  const SchemaSettings settings{.field = "response_format.json_schema.schema", .strict = strict};
+  text::JsonValue schema;
+  if (schema_json) {
+    TRY_ASSIGN(schema, ReadSchema(*schema_json, settings));
+  }
+  SchemaGrammar grammar(schema, settings, book);
+  Result<Expression> document = schema_json ? grammar.Document() : Result<Expression>(grammar.AnyObject());
+  if (!document) return document.error();
+  const bool plain = !schema_json || schema_json->find("\"pattern\"") == std::string_view::npos;
+  return parts_->MakeFrom(book, Choice({*std::move(document), std::move(block)}), plain, /*free_text_first=*/false, /*is_dsml=*/true, "response_format");
 }
 
 std::unique_ptr<engine::Constraint> Compiler::Start(const Grammar& grammar, std::optional<std::int32_t> after_token) {

@@ -73,6 +73,8 @@ class Compiler {
   Result<Grammar> Ebnf(std::string_view grammar, std::string_view field = "response_format.grammar");
   /// The DSML block of §11.5. Errors name "tools[2].function.parameters …" or "tool_choice".
   Result<Grammar> ToolCalls(std::span<const ToolGrammar> tools, const ToolChoice& choice);
+  /// For kAuto beside a response_format: the block, or a document of the schema (without one any JSON object) instead of free text.
+  Result<Grammar> ToolCallsOrJson(std::span<const ToolGrammar> tools, const ToolChoice& choice, std::optional<std::string_view> schema_json, bool strict);
 
   /// The state of one answer. Everything but the end ids is allowed until `after_token` (</think>) was accepted; without one the grammar
   /// holds from the first token. Where the grammar holds, special tokens (all added ones) are allowed only where the DSML form has them.

@@ -152,7 +152,7 @@ Result<std::int32_t> Chooser::Choose(const Choice& choice) {
     return NotFinite(static_cast<std::size_t>(at - logits.begin()), *at);
   }
   if (range.largest == kForbidden) {
-    return InvalidInput("no token may be chosen: the constraint, the tokenizer's ids and logit_bias leave none; loosen one of them");
+    return diagnostics::Unsupported("no token may be chosen: the constraint, the tokenizer's ids and logit_bias leave none; loosen one of them");
   }
   if (choice.sampling->temperature == 0) return range.largest_id;
   Weigh(logits, range.largest, range.smallest, *choice.sampling);

@@ -78,6 +78,29 @@ class Fields(BadBatch):
         self.assertEqual([answers[i]["response"]["body"]["error"]["param"] for i in (0, 1)], ["custom_id", "x"])
 
 
+    def test_hostile_patterns_are_answered_soon(self):
+        for pattern in (".{1000}", "(a|a)*b", "(.*a){25}"):
+            schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}, "required": ["a"]}
+            wanted = json.dumps({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+            begin = time.monotonic()
+            answer, = self.batch([line("a", f'"max_tokens": 100, "temperature": 1, "response_format": {wanted}')])
+            self.assertLess(time.monotonic() - begin, 15, pattern)  # several times what it takes on an idle machine
+            self.assertIn(answer["response"]["status_code"], (200, 400, 422))
+
+    def test_what_leaves_no_token_names_a_field(self):
+        schema = '{"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}'
+        tool = '{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "object"}}}'
+        wrong = '{"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "objekt"}}}'
+        bias = json.dumps({str(i): -100 for i in range(2, 2048)})
+        answers = self.batch([line("a", f'"response_format": {schema}, "logit_bias": {bias}'), line("b", f'"response_format": {wrong}, "tools": [{tool}]'),
+                              line("c", f'"response_format": {wrong}, "tools": [{tool}], "tool_choice": "required"')])
+        for answer, field in zip(answers, ("logit_bias", "response_format", "response_format")):
+            if "xgrammar" in answer["response"]["body"].get("error", {}).get("message", ""):
+                self.skipTest("a build without xgrammar")
+            self.assertIn(answer["response"]["status_code"], (400, 422))
+            self.assertIn(field, answer["response"]["body"]["error"]["message"])
+
+
 class Surroundings(BadBatch):
     def test_a_foreign_file_without_a_newline_is_left(self):
         source = self.file("in.jsonl", line("a", '"n": 1') + b"\n")
