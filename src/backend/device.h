@@ -38,6 +38,13 @@ class Device {
   /// Runs other operations from now on, for example ones that watch or replace some of the present ones. `ops` must outlive the device.
   void Use(const Ops& ops) noexcept { ops_ = &ops; }
 
+  /// Calls body(i) for every i in [0, count), several at the same time: bodies may run operations that write nothing in common. Each is then
+  /// computed by one thread, which pays where there are many and each is small.
+  template <typename Body>
+  void Together(std::int64_t count, const Body& body) noexcept {
+    workers_->Run(count, [&](std::int64_t i, int) noexcept { body(i); });
+  }
+
   const kernels::Table& kernels() const noexcept { return *kernels_; }
   hardware::Workers& workers() noexcept { return *workers_; }
   hardware::Isa isa() const noexcept { return isa_; }

@@ -7,6 +7,10 @@
 namespace baleen::hardware {
 namespace {
 
+// The team whose part this thread is running, and its number there.
+thread_local const Workers* team_of_part = nullptr;
+thread_local int thread_of_part = 0;
+
 constexpr int kSpins = 4000;  // about 20 µs: longer than the gap between two operations of a step
 
 void Relax() noexcept {
@@ -43,8 +47,9 @@ Workers::~Workers() {
 }
 
 void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept {
-  if (team_.empty() || parts <= 1) {
-    for (std::int64_t part = 0; part < parts; ++part) call(context, part, 0);
+  const bool inside = team_of_part == this;
+  if (inside || team_.empty() || parts <= 1) {
+    for (std::int64_t part = 0; part < parts; ++part) call(context, part, inside ? thread_of_part : 0);
     return;
   }
   CHECK(parts <= kMostParts);
@@ -60,13 +65,16 @@ void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept
 }
 
 void Workers::TakeParts(int thread) noexcept {
+  team_of_part = this;
+  thread_of_part = thread;
   while (true) {
     const std::uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acq_rel);
     const auto part = static_cast<std::int64_t>(ticket & 0xFFFFFF), parts = static_cast<std::int64_t>((ticket >> 24) & 0xFFFFFF);
-    if (part >= parts) return;
+    if (part >= parts) break;
     call_(context_, part, thread);
     if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) done_.notify_all();
   }
+  team_of_part = nullptr;
 }
 
 void Workers::Serve(int thread) noexcept {

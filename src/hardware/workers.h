@@ -22,7 +22,8 @@ class Workers {
 
   static constexpr std::int64_t kMostParts = (1 << 23) - 1;
 
-  /// Calls body(part, thread) once for every part in [0, parts); returns when all have ended. Not reentrant.
+  /// Calls body(part, thread) once for every part in [0, parts); returns when all have ended. Inside a part it calls them
+  /// one after another on the thread of that part; else only one thread may call it at a time.
   template <typename Body>
   void Run(std::int64_t parts, const Body& body) noexcept {
     Start(parts, [](const void* context, std::int64_t part, int thread) noexcept { (*static_cast<const Body*>(context))(part, thread); }, &body);

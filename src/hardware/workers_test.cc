@@ -21,6 +21,22 @@ TEST(Workers, RunsEveryPartOnceOnEveryTeamSize) {
   }
 }
 
+TEST(Workers, AJobInsideAPartRunsOnThatPartsThread) {
+  for (const int threads : {1, 3}) {
+    Workers workers(threads);
+    std::vector<int> sums(50, 0);
+    for (int job = 0; job < 200; ++job) {
+      workers.Run(50, [&](std::int64_t part, int thread) noexcept {
+        workers.Run(4, [&](std::int64_t inner, int inner_thread) noexcept {
+          EXPECT_EQ(inner_thread, thread);
+          sums[static_cast<std::size_t>(part)] += static_cast<int>(inner);
+        });
+      });
+    }
+    for (const int sum : sums) EXPECT_EQ(sum, 200 * 6);
+  }
+}
+
 TEST(Workers, ManyShortJobsLoseNone) {
   Workers workers(3);
   std::atomic<std::int64_t> sum{0};

@@ -3,6 +3,22 @@
 #include "model/transformer.h"
 
 namespace baleen::model {
+namespace {
+
+/// Whether segments are many and short, as in steps that decode a batch: then each is one thread's work, else each is everybody's.
+bool AreShort(const Rows& rows) noexcept {
+  constexpr std::int64_t kShort = 8;
+  return rows.segment_count > 1 && rows.count <= kShort * rows.segment_count;
+}
+
+/// Calls body(s) for every segment, some at the same time where `together`.
+template <typename Body>
+void ForSegments(backend::Device& device, const Rows& rows, bool together, const Body& body) noexcept {
+  if (together) return device.Together(rows.segment_count, body);
+  for (std::int64_t s = 0; s < rows.segment_count; ++s) body(s);
+}
+
+}  // namespace
 
 /// y = wo_b(wo_a(attention over window and entries)) for a_.x (§3).
 void Transformer::Attend(const Layer& layer, const Rows& rows) noexcept {
@@ -57,7 +73,7 @@ void Transformer::CompressRows(const Layer& layer, const Rows& rows, const Compr
   const backend::Numbers x{.x = a_.x.x, .d = config_.hidden_size};
   ops.linear(*device_, {compressor.value, x, rows.count, a_.compressor_value});
   ops.linear(*device_, {compressor.gate, x, rows.count, a_.compressor_gate});
-  for (std::int64_t s = 0; s < rows.segment_count; ++s) {
+  ForSegments(*device_, rows, AreShort(rows), [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     const backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
     const kvcache::TailRing tail = index_keys ? segment.sequence->IndexTail(layer.cache_layer) : segment.sequence->Tail(layer.cache_layer);
@@ -80,7 +96,7 @@ void Transformer::CompressRows(const Layer& layer, const Rows& rows, const Compr
                             .index = layout.index_row,
                             .entries = index_keys ? cache.index_entries : cache.entries,
                             .rounding = rounding_});
-  }
+  });
 }
 
 /// Scores the index keys and chooses the entries of every row (§5).
@@ -99,7 +115,9 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
   ops.linear(*device_, {w.weights, {.x = a_.x.x, .d = config_.hidden_size}, rows.count, a_.index_weights, rounding_});
   const auto factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));
   ops.scale_by(*device_, {a_.index_weights, rows.count * heads, factor, rounding_});
-  for (std::int64_t s = 0; s < rows.segment_count; ++s) {
+  // Together, each segment has a row of the scores' memory.
+  const bool together = AreShort(rows) && rows.segment_count <= a_.index_score_rows;
+  ForSegments(*device_, rows, together, [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
     cache.first_position = segment.first_position;
@@ -111,18 +129,18 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
                                .ratio = layer.plan.ratio,
                                .top_k = config_.index_top_k,
                                .layout = cache_layout_.layers[static_cast<std::size_t>(layer.cache_layer)].index_row,
-                               .score = a_.index_score,
+                               .score = a_.index_score + (together ? s * a_.index_score_stride : 0),
                                .score_stride = a_.index_score_stride,
-                               .score_rows = a_.index_score_rows,
+                               .score_rows = together ? 1 : a_.index_score_rows,
                                .chosen = a_.chosen_rows + segment.first_row * config_.index_top_k,
                                .rounding = rounding_});
-  }
+  });
 }
 
 void Transformer::AttendSegments(const Layer& layer, const Rows& rows) noexcept {
   const std::int64_t width = config_.heads * config_.head_dim;
   const backend::KvRowLayout& layout = cache_layout_.layers[static_cast<std::size_t>(layer.cache_layer)].row;
-  for (std::int64_t s = 0; s < rows.segment_count; ++s) {
+  ForSegments(*device_, rows, AreShort(rows), [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
     cache.first_position = segment.first_position;
@@ -141,7 +159,7 @@ void Transformer::AttendSegments(const Layer& layer, const Rows& rows) noexcept 
                                      .rotation = RotationOf(layer, rows, segment.first_row),
                                      .out = a_.attended + segment.first_row * width,
                                      .rounding = rounding_});
-  }
+  });
 }
 
 /// y = wo_b concat_g(wo_a_g o_g) (§3.6); wo_a multiplies plain numbers in both arithmetics.
