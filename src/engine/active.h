@@ -22,6 +22,8 @@ struct Engine::Active {
   std::optional<kvcache::Sequence> sequence;
   kvcache::Lease snapshot;           // what the sequence began from; while `fetching` it is read from disk and the sequence is empty
   bool fetching = false;
+  RequestId leader = 0;              // reads a beginning that this one shares; 0 = it waits for nobody
+  std::int64_t shared = 0;           // the length at which the leader will leave a snapshot of it
   bool started = false;              // it ran before
   std::vector<std::int32_t> drafts;  // what the drafter thinks comes next
   double accepted_share = 1;         // of first drafts, the last ones counting most
@@ -34,6 +36,7 @@ struct Engine::Active {
   std::int64_t Length() const noexcept { return static_cast<std::int64_t>(tokens.size()); }
   std::int64_t Fed() const noexcept { return sequence ? sequence->length() : 0; }
   std::int64_t Left() const noexcept { return Length() - Fed(); }  // known tokens not yet fed
+  bool Reads() const noexcept { return !fetching && leader == 0 && !finish; }
 };
 
 }  // namespace baleen::engine

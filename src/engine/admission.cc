@@ -11,6 +11,8 @@
 namespace baleen::engine {
 namespace {
 
+constexpr std::int64_t kWorthWaiting = 64;  // tokens that a leader must save
+
 double Seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 diagnostics::Error OutOfMemory() { return diagnostics::ResourceError("the machine has no memory left for this request; try again with less running"); }
@@ -131,7 +133,8 @@ bool Engine::Start(Active& next) {
   if (!sequence) return false;
   next.sequence.emplace(*std::move(sequence));
   next.fetching = static_cast<bool>(next.snapshot);
-  if (!next.fetching && !next.sequence->Reserve(next.Length() + 1)) {
+  FollowLeader(next);
+  if (next.Reads() && !next.sequence->Reserve(next.Length() + 1)) {
     next.sequence.reset();
     return false;
   }
@@ -145,16 +148,45 @@ bool Engine::Start(Active& next) {
   return true;
 }
 
+/// Prompts that begin alike and come together are read once: where a running sequence of the tenant is about to leave a snapshot of the shared
+/// beginning, longer than what the cache has, the newcomer waits for it. Leaders came before, so nobody waits in a circle.
+void Engine::FollowLeader(Active& next) {
+  next.leader = 0;
+  const std::int64_t interval = options_.cache.interval;
+  if (interval <= 0) return;
+  std::int64_t best = next.snapshot.length() + kWorthWaiting - 1;
+  for (const ActivePointer& other : running_) {
+    if (other->request.tenant != next.request.tenant || other->finish) continue;
+    const auto differ = std::mismatch(other->tokens.begin(), other->tokens.end(), next.tokens.begin(), next.tokens.end()).first;
+    const std::int64_t alike = std::min<std::int64_t>(differ - other->tokens.begin(), next.Length() - 1), end = other->PromptLength() - 1;
+    std::int64_t length = alike / interval * interval;
+    for (const std::int64_t due : {end / pool_->block_tokens() * pool_->block_tokens(), end}) {
+      if (due <= alike) length = std::max(length, due);
+    }
+    if (length <= best || length <= other->Fed() || length > end) continue;
+    best = length;
+    next.leader = other->id;
+    next.shared = length;
+  }
+}
+
 /// A snapshot in memory is taken up at once; one on disk is read a piece a step, while others run.
 void Engine::FetchSnapshots() {
   for (const ActivePointer& active : running_) {
-    if (!active->fetching) continue;
     try {
-      FetchSnapshot(*active);
+      if (active->leader != 0) {
+        const auto leads = [&](const ActivePointer& other) { return other->id == active->leader && !other->finish && other->Fed() < active->shared; };
+        if (std::any_of(running_.begin(), running_.end(), leads)) continue;
+        active->leader = 0;
+        active->snapshot = cache_->Find(active->request.tenant, active->tokens, active->Length() - 1);
+        active->fetching = static_cast<bool>(active->snapshot);
+      }
+      if (active->fetching) FetchSnapshot(*active);
     } catch (const std::bad_alloc&) {  // it is computed again
       active->snapshot = {};
       active->sequence->Reset();
       active->fetching = false;
+      active->leader = 0;
     }
   }
 }
@@ -207,6 +239,7 @@ void Engine::Preempt(Active& active) {
   if (active.Fed() > 0) KeepSnapshot(active, active.Fed());
   active.snapshot = {};
   active.fetching = false;
+  active.leader = 0;
   active.drafts.clear();
   active.sequence.reset();
   ++counted_.preempted;

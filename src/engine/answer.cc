@@ -22,7 +22,7 @@ void Engine::PlanTurns() {
   for (bool secured = false; !secured;) {
     candidates_.clear();
     for (const ActivePointer& active : running_) {
-      const std::int64_t known = active->fetching || active->finish ? 0 : active->Left();
+      const std::int64_t known = active->Reads() ? active->Left() : 0;
       const auto drafts = known == 1 ? std::min(DraftsOfEach(), static_cast<std::int64_t>(active->drafts.size())) : 0;
       candidates_.push_back({active->rank, known, MostRows(*active), drafts});
     }

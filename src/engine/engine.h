@@ -89,6 +89,7 @@ class Engine {
   void Admit();
   bool HasRoomFor(Active& next);
   bool Start(Active& next);
+  void FollowLeader(Active& next);
   void FetchSnapshots();
   void FetchSnapshot(Active& active);
   bool SecureBlocks(Active& active, std::int64_t tokens);

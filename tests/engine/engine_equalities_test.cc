@@ -100,6 +100,18 @@ TEST(Equalities, ASharedBeginningIsReusedAndTheRestIsNot) {
   EXPECT_EQ(b[0].ending.usage.cached_tokens, 512);
 }
 
+TEST(Equalities, PromptsThatBeginAlikeAndComeTogetherAreReadOnce) {
+  Machine machine = Start({});
+  std::vector<std::vector<std::int32_t>> prompts(16, Ids(900, 5));
+  for (std::size_t p = 8; p < prompts.size(); ++p) {
+    for (std::size_t i = 620; i < prompts[p].size(); ++i) prompts[p][i] = 16 + (prompts[p][i] + static_cast<std::int32_t>(p)) % 1900;
+  }
+  const std::vector<Answer> answers = AnswersTo(machine, prompts, 12, kGreedy);
+  ExpectSame(answers, Alone(prompts, 12, kGreedy, WithoutCache()), "together");
+  EXPECT_EQ(answers[0].ending.usage.cached_tokens, 0);
+  for (std::size_t p = 1; p < prompts.size(); ++p) EXPECT_EQ(answers[p].ending.usage.cached_tokens, p < 8 ? 899 : 512) << p;
+}
+
 TEST(Equalities, ASecondTurnComputesOnlyWhatIsNew) {
   for (const std::int64_t length : {1, 2, 3, 4, 5, 63, 64, 65, 127, 128, 129, 130, 255, 256, 257, 511, 512, 513, 700}) {
     Machine machine = Start({});
