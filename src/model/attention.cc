@@ -5,10 +5,15 @@
 namespace baleen::model {
 namespace {
 
-/// Whether segments are many and short, as in steps that decode a batch: then each is one thread's work, else each is everybody's.
-bool AreShort(const Rows& rows) noexcept {
-  constexpr std::int64_t kShort = 8;
-  return rows.segment_count > 1 && rows.count <= kShort * rows.segment_count;
+/// Whether segments are many, short and near their beginning, as in steps that decode a batch: then each is one thread's work, else each is
+/// everybody's, so that no thread is left alone with a long one.
+bool AreShort(backend::Device& device, const Rows& rows) noexcept {
+  constexpr std::int64_t kShort = 8, kShortContext = 32768;
+  if (rows.segment_count < device.workers().threads() || rows.count > kShort * rows.segment_count) return false;
+  for (std::int64_t s = 0; s < rows.segment_count; ++s) {
+    if (rows.segments[s].first_position > kShortContext) return false;
+  }
+  return rows.segment_count > 1;
 }
 
 /// Calls body(s) for every segment, some at the same time where `together`.
@@ -73,7 +78,7 @@ void Transformer::CompressRows(const Layer& layer, const Rows& rows, const Compr
   const backend::Numbers x{.x = a_.x.x, .d = config_.hidden_size};
   ops.linear(*device_, {compressor.value, x, rows.count, a_.compressor_value});
   ops.linear(*device_, {compressor.gate, x, rows.count, a_.compressor_gate});
-  ForSegments(*device_, rows, AreShort(rows), [&](std::int64_t s) noexcept {
+  ForSegments(*device_, rows, AreShort(*device_, rows), [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     const backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
     const kvcache::TailRing tail = index_keys ? segment.sequence->IndexTail(layer.cache_layer) : segment.sequence->Tail(layer.cache_layer);
@@ -116,7 +121,7 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
   const auto factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));
   ops.scale_by(*device_, {a_.index_weights, rows.count * heads, factor, rounding_});
   // Together, each segment has a row of the scores' memory.
-  const bool together = AreShort(rows) && rows.segment_count <= a_.index_score_rows;
+  const bool together = AreShort(*device_, rows) && rows.segment_count <= a_.index_score_rows;
   ForSegments(*device_, rows, together, [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
@@ -140,7 +145,7 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
 void Transformer::AttendSegments(const Layer& layer, const Rows& rows) noexcept {
   const std::int64_t width = config_.heads * config_.head_dim;
   const backend::KvRowLayout& layout = cache_layout_.layers[static_cast<std::size_t>(layer.cache_layer)].row;
-  ForSegments(*device_, rows, AreShort(rows), [&](std::int64_t s) noexcept {
+  ForSegments(*device_, rows, AreShort(*device_, rows), [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
     cache.first_position = segment.first_position;
