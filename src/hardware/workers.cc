@@ -1,5 +1,7 @@
 #include "hardware/workers.h"
 
+#include <alloca.h>
+
 #include <exception>
 
 #include "diagnostics/check.h"
@@ -10,6 +12,16 @@ namespace {
 // The team whose part this thread is running, and its number there.
 thread_local const Workers* team_of_part = nullptr;
 thread_local int thread_of_part = 0;
+
+thread_local std::uint64_t touched_stack_bytes = 0;
+
+[[gnu::noinline]] void TouchStack(std::uint64_t bytes) noexcept {
+  if (bytes <= touched_stack_bytes) return;
+  constexpr std::uint64_t kPage = 4096;
+  auto* stack = static_cast<volatile char*>(alloca(bytes));
+  for (std::uint64_t at = 0; at < bytes; at += kPage) stack[bytes - 1 - at] = 0;  // downward, as a stack grows
+  touched_stack_bytes = bytes;
+}
 
 constexpr int kSpins = 4000;  // about 20 µs: longer than the gap between two operations of a step
 
@@ -48,6 +60,7 @@ Workers::~Workers() {
 
 void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept {
   const bool inside = team_of_part == this;
+  if (team_.empty()) TouchStack(stack_bytes_.load(std::memory_order_relaxed));
   if (inside || team_.empty() || parts <= 1) {
     for (std::int64_t part = 0; part < parts; ++part) call(context, part, inside ? thread_of_part : 0);
     return;
@@ -67,6 +80,7 @@ void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept
 void Workers::TakeParts(int thread) noexcept {
   team_of_part = this;
   thread_of_part = thread;
+  TouchStack(stack_bytes_.load(std::memory_order_relaxed));
   while (true) {
     const std::uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acq_rel);
     const auto part = static_cast<std::int64_t>(ticket & 0xFFFFFF), parts = static_cast<std::int64_t>((ticket >> 24) & 0xFFFFFF);

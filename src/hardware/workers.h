@@ -20,6 +20,9 @@ class Workers {
 
   int threads() const noexcept { return static_cast<int>(team_.size()) + 1; }
 
+  /// From its next job on every thread has touched so much of its stack: planned memory is taken at once, whichever path a part goes later.
+  void TakeStacks(std::uint64_t bytes) noexcept { stack_bytes_.store(bytes, std::memory_order_relaxed); }
+
   static constexpr std::int64_t kMostParts = (1 << 23) - 1;
 
   /// Calls body(part, thread) once for every part in [0, parts); returns when all have ended. Inside a part it calls them
@@ -44,6 +47,7 @@ class Workers {
   alignas(64) std::atomic<std::int64_t> done_{0};     // parts finished
   alignas(64) std::atomic<std::uint32_t> job_{0};     // counts jobs; the team waits for it to change
   std::atomic<bool> stop_{false};
+  std::atomic<std::uint64_t> stack_bytes_{0};
 };
 
 }  // namespace baleen::hardware
