@@ -72,9 +72,9 @@ TEST(EngineFaults, LogitsThatAreNoNumbersFailTheirRequestAlone) {
     std::vector<std::vector<std::int32_t>> all = prompts;
     for (auto& prompt : all) std::replace(prompt.begin(), prompt.end(), kPoisoned, kPoisoned + 1);
     std::vector<std::vector<std::int32_t>> with_poison = all;
-    with_poison.insert(with_poison.begin() + 1, {5, kPoisoned, 9});
+    with_poison.insert(with_poison.begin() + 1, {5, 9, kPoisoned});
     with_poison.push_back(Ids(200, 4));
-    with_poison.back()[100] = kPoisoned;
+    with_poison.back().back() = kPoisoned;
     const std::vector<Answer> expected = AnswersTo(sound, all, 20, {.temperature = 0});
     const std::vector<Answer> found = AnswersTo(machine, with_poison, 20, {.temperature = 0});
     for (const std::size_t poisoned : {1u, 4u}) {

@@ -64,10 +64,7 @@ void Quantize(const QuantizeArgs& args) noexcept {
       float amax = 0.0f;
       for (std::int64_t i = begin; i < end; ++i) amax = std::max(amax, std::fabs(args.x[i]));
       const float scale = tensor::FromE8m0(tensor::PowerOfTwoCeiling(amax, tensor::kE4m3Largest, tensor::kE4m3Floor));
-      for (std::int64_t i = begin; i < end; ++i) {
-        const float x = args.x[i] / scale;
-        args.codes[i] = std::isfinite(x) ? tensor::FromE4m3(tensor::ToE4m3(x)) : NAN;  // a code would hide it from every later row
-      }
+      for (std::int64_t i = begin; i < end; ++i) args.codes[i] = tensor::FromE4m3(tensor::ToE4m3(args.x[i] / scale));
       args.scales[r * groups + g] = scale;
     }
   }

@@ -9,9 +9,6 @@ template <Lanes (*kRound)(Lanes)>
   if (i < count) StorePart(out + i, kRound(Div(LoadPart(x + i, count - i), divisor)), count - i);
 }
 
-/// RoundE4m3 that keeps what is no number: a code would hide it from every later row.
-[[gnu::always_inline]] inline Lanes RoundE4m3OrNan(Lanes x) noexcept { return Mul(RoundE4m3(x), Add(Set1(1.0f), Sub(x, x))); }
-
 void Quantize(const QuantizeArgs& args) noexcept {
   const std::int64_t groups = (args.k + kActivationGroup - 1) / kActivationGroup;
   for (std::int64_t r = 0; r < args.rows; ++r) {
@@ -19,7 +16,7 @@ void Quantize(const QuantizeArgs& args) noexcept {
       const std::int64_t begin = g * kActivationGroup, count = args.k - begin < kActivationGroup ? args.k - begin : kActivationGroup;
       const float* x = args.x + r * args.k + begin;
       const float scale = tensor::FromE8m0(tensor::PowerOfTwoCeiling(LargestMagnitude(x, count), tensor::kE4m3Largest, tensor::kE4m3Floor));
-      DivideAndRound<RoundE4m3OrNan>(x, count, scale, args.codes + r * args.k + begin);
+      DivideAndRound<RoundE4m3>(x, count, scale, args.codes + r * args.k + begin);
       args.scales[r * groups + g] = scale;
     }
   }
