@@ -78,8 +78,8 @@ class Ledger {
   std::optional<Balance> BalanceOf(std::int64_t key) const;
 
   /// Adds a record. It counts to the key's quotas at once; `done` (may be empty) is called once, by the writer's thread, when the record
-  /// is on disk, or with the error that kept it from there (it counts to the quotas all the same). `done` must not throw, and must not
-  /// destroy the Ledger.
+  /// is on disk, or with the error that kept it from there (it counts to the quotas all the same); for a record that CheckRecord refuses it
+  /// is called at once, and nothing counts. `done` must not throw, and must not destroy the Ledger.
   void Record(UsageRecord record, std::function<void(Status)> done);
 
   /// Sums of the records on disk. Reads the file: not for the I/O thread.
