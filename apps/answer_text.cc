@@ -25,15 +25,13 @@ Status AnswerPrinter::Show(const std::vector<text::ReplyEvent>& events) {
   for (const text::ReplyEvent& event : events) {
     const bool thinking = event.kind == text::ReplyEvent::Kind::kReasoning;
     if (thinking && !show_thinking_) continue;
-    if (!event.text.empty()) {
-      Begin(thinking ? Part::kThinking : Part::kContent, out);
-      out += terminal_ ? WithoutControls(event.text) : event.text;
-    }
-    for (const text::ParsedCall& call : event.calls) {
-      if (part_ == Part::kContent) out += "\n";
-      Begin(Part::kContent, out);
-      out += terminal_ ? WithoutControls(CallText(call)) : CallText(call);
-    }
+    const bool call = event.kind == text::ReplyEvent::Kind::kCallStart;
+    if (call && part_ == Part::kContent) out += "\n";
+    if (event.text.empty() && event.kind != text::ReplyEvent::Kind::kCallEnd) continue;
+    Begin(thinking ? Part::kThinking : Part::kContent, out);
+    out += terminal_ ? WithoutControls(event.text) : event.text;
+    if (call) out += "(";
+    if (event.kind == text::ReplyEvent::Kind::kCallEnd) out += ")";
   }
   return WriteStandardOutput(out);
 }

@@ -19,25 +19,29 @@ bool Answer::IsReasoning(std::int32_t id) {
   return true;
 }
 
-void Answer::Count(const engine::TokenEvent& event, bool reasoning) {
+void Answer::Count(const engine::TokenEvent& event, bool reasoning, Delta& delta) {
+  sampled_.push_back(event.token.id);
   reasoning_tokens_ += reasoning;
-  if (keep_tokens_ && !event.ends) tokens_.push_back({event.token, {event.likeliest.begin(), event.likeliest.end()}, reasoning});
+  if (!keep_tokens_ || event.ends) return;
+  tokens_.push_back({event.token, {event.likeliest.begin(), event.likeliest.end()}, reasoning});
+  delta.tokens.push_back(tokens_.back());
 }
 
-bool Answer::Push(const engine::TokenEvent& event) {
-  if (event.ends) return Skip(event);
-  Count(event, IsReasoning(event.token.id));
-  text_.Push(event.token.id);
+bool Answer::Push(const engine::TokenEvent& event, Delta& delta) {
+  if (event.ends) return Skip(event, delta);
+  Count(event, IsReasoning(event.token.id), delta);
+  delta.events = text_.Push(event.token.id);
   return !text_.stopped();
 }
 
-bool Answer::Skip(const engine::TokenEvent& event) {
-  Count(event, reasoning_);
+bool Answer::Skip(const engine::TokenEvent& event, Delta& delta) {
+  Count(event, reasoning_, delta);
   return true;
 }
 
-void Answer::End(const engine::Ending& ending) {
-  text_.Finish();
+void Answer::End(const engine::Ending& ending, Delta& delta) {
+  delta.events = text_.Finish();
+  delta.ended = true;
   ending_ = ending;
 }
 

@@ -79,18 +79,14 @@ std::vector<text::ReplyEvent> AnswerText::Read(const std::string& piece) {
   if (stream_) {
     events = stream_->Feed(piece);
   } else {
-    events.push_back({text::ReplyEvent::Kind::kContent, piece, {}});
+    events.push_back({text::ReplyEvent::Kind::kContent, piece});
   }
   Keep(events);
   return events;
 }
 
 void AnswerText::Keep(const std::vector<text::ReplyEvent>& events) {
-  for (const text::ReplyEvent& event : events) {
-    if (event.kind == text::ReplyEvent::Kind::kReasoning) reply_.reasoning_content += event.text;
-    if (event.kind == text::ReplyEvent::Kind::kContent) reply_.content += event.text;
-    reply_.tool_calls.insert(reply_.tool_calls.end(), event.calls.begin(), event.calls.end());
-  }
+  for (const text::ReplyEvent& event : events) text::AddEvent(event, reply_);
 }
 
 }  // namespace baleen::completion

@@ -48,6 +48,9 @@ RequestError FailureOf(const CompletionRequest& request, const engine::Ending& e
 
 }  // namespace
 
+Completion::Completion(const EngineCalls& engine, CompletionRequest request, OnDelta on_delta)
+    : engine_(&engine), request_(std::move(request)), on_delta_(std::make_shared<const OnDelta>(std::move(on_delta))) {}
+
 engine::Request Completion::EngineRequest(const ServedModel& model, const Prompt& prompt, const std::optional<constraint::Grammar>& grammar, std::uint64_t seed) {
   engine::Request out;
   out.prompt = prompt.ids;
@@ -59,33 +62,42 @@ engine::Request Completion::EngineRequest(const ServedModel& model, const Prompt
   if (grammar) out.constraint = StartGrammar(model, *grammar, prompt.form);
   out.tenant = request_.tenant;
   Answer* answer = answers_.emplace_back(std::make_unique<Answer>(*model.tokenizer, prompt.form, request_.stop, request_.logprobs.has_value())).get();
+  const auto choice = static_cast<std::int64_t>(answers_.size()) - 1;
   const bool ignores_end = out.end_ids.empty();
-  out.on_token = [answer, ignores_end, &model](const engine::TokenEvent& event) {
+  out.on_token = [answer, choice, ignores_end, &model, on_delta = on_delta_](const engine::TokenEvent& event) {
     // An end token that does not end the answer is no text of it.
     const bool end = ignores_end && std::find(model.end_ids.begin(), model.end_ids.end(), event.token.id) != model.end_ids.end();
-    return end ? answer->Skip(event) : answer->Push(event);
+    Delta delta{.choice = choice, .events = {}, .tokens = {}};
+    const bool go_on = end ? answer->Skip(event, delta) : answer->Push(event, delta);
+    if (*on_delta && !(delta.events.empty() && delta.tokens.empty())) (*on_delta)(std::move(delta));
+    return go_on;
   };
-  out.on_end = [this, answer](const engine::Ending& ending) { End(*answer, ending); };
+  out.on_end = [this, choice](const engine::Ending& ending) { End(choice, ending); };
   return out;
 }
 
-Checked<std::unique_ptr<Completion>> Completion::Start(const EngineCalls& engine, const ServedModel& model, CompletionRequest request, std::uint64_t drawn_seed) {
+Checked<std::unique_ptr<Completion>> Completion::Start(const EngineCalls& engine, const ServedModel& model, CompletionRequest request, std::uint64_t drawn_seed,
+                                                         OnDelta on_delta) {
   TRY_ASSIGN(const Prompt prompt, BuildPrompt(model, request));
   TRY_ASSIGN(const std::optional<constraint::Grammar> grammar, ChooseGrammar(model, request));
   const std::uint64_t seed = request.sampling.seed.value_or(drawn_seed);
-  std::unique_ptr<Completion> completion(new Completion(engine, std::move(request)));
-  for (std::int64_t i = 0; i < completion->request_.n; ++i) {
-    Result<engine::RequestId> id = engine.submit(completion->EngineRequest(model, prompt, grammar, seed + static_cast<std::uint64_t>(i)));
+  std::unique_ptr<Completion> completion(new Completion(engine, std::move(request), std::move(on_delta)));
+  const std::int64_t n = completion->request_.n;
+  // The engine calls back from the first submit on: until then everything it uses is there.
+  std::vector<engine::Request> choices;
+  for (std::int64_t i = 0; i < n; ++i) choices.push_back(completion->EngineRequest(model, prompt, grammar, seed + static_cast<std::uint64_t>(i)));
+  completion->running_ = n;
+  for (std::int64_t i = 0; i < n; ++i) {
+    Result<engine::RequestId> id = engine.submit(std::move(choices[static_cast<std::size_t>(i)]));
     if (!id) {
       const RequestError error = RefuseFor(completion->request_.kind == CompletionRequest::Kind::kChat ? "messages" : "prompt", id.error());
       if (i == 0) return error;
-      completion->answers_.pop_back();
-      completion->failure_ = error;
+      completion->Fail(error);
       completion->Cancel();  // what runs already calls back: the completion must stay until it has ended
+      for (std::int64_t refused = i; refused < n; ++refused) completion->End(refused, {.finish = engine::Finish::kCancelled, .usage = {}, .error = {}});
       break;
     }
     completion->ids_.push_back(*id);
-    ++completion->running_;
   }
   return completion;
 }
@@ -94,10 +106,19 @@ void Completion::Cancel() {
   for (const engine::RequestId id : ids_) engine_->cancel(id);
 }
 
-void Completion::End(Answer& answer, const engine::Ending& ending) {
-  answer.End(ending);
-  --running_;
-  if (!answer.good() && !failure_) failure_ = FailureOf(request_, ending);
+void Completion::Fail(const RequestError& error) {
+  const std::lock_guard lock(failing_);
+  if (!failure_) failure_ = error;
+}
+
+void Completion::End(std::int64_t choice, const engine::Ending& ending) {
+  Answer& answer = *answers_[static_cast<std::size_t>(choice)];
+  Delta delta{.choice = choice, .events = {}, .tokens = {}};
+  answer.End(ending, delta);
+  if (!answer.good()) Fail(FailureOf(request_, ending));
+  const std::shared_ptr<const OnDelta> on_delta = on_delta_;
+  running_.fetch_sub(1, std::memory_order_acq_rel);  // whoever sees the last one go may destroy the completion
+  if (*on_delta) (*on_delta)(std::move(delta));
 }
 
 CompletionUsage Completion::Usage() const noexcept {

@@ -223,6 +223,36 @@ TEST(Completion, EndsWhatRunsWhenAChoiceIsRefused) {
   EXPECT_TRUE(completion->failure());
 }
 
+TEST(Completion, HandsOutDeltas) {
+  Engine engine;
+  engine.refused_from = 2;
+  const ServedModel model = Model();
+  std::vector<Delta> deltas;
+  const auto completion = Completion::Start(engine.calls, model, Chat(kQuestion + R"(, "n": 3, "thinking": {"type": "disabled"}, "logprobs": true)"), 1,
+                                            [&](Delta delta) { deltas.push_back(std::move(delta)); });
+  ASSERT_TRUE(completion);
+  ASSERT_EQ(deltas.size(), 1U);  // the refused choice
+  EXPECT_TRUE(deltas[0].ended && deltas[0].choice == 2);
+  EXPECT_TRUE(engine.Write(1, "ab<"));
+  engine.End(1, engine::Finish::kLength);
+  EXPECT_TRUE((*completion)->answers()[1]->ended());
+  engine.End(0, engine::Finish::kCancelled);
+  text::ParsedReply reply;
+  std::size_t tokens = 0;
+  for (const Delta& delta : deltas) {
+    if (delta.choice != 1) continue;
+    for (const text::ReplyEvent& event : delta.events) text::AddEvent(event, reply);
+    tokens += delta.tokens.size();
+  }
+  EXPECT_EQ(reply, (*completion)->answers()[1]->reply());
+  EXPECT_EQ(reply.content, "ab<");
+  EXPECT_EQ(tokens, Tokenizer().Encode("ab<").size());
+  EXPECT_EQ((*completion)->answers()[1]->sampled(), Tokenizer().Encode("ab<"));
+  EXPECT_EQ(std::count_if(deltas.begin(), deltas.end(), [](const Delta& delta) { return delta.ended; }), 3);
+  EXPECT_TRUE((*completion)->done());
+  EXPECT_NE((*completion)->failure()->message.find("too much waits"), std::string::npos);
+}
+
 TEST(Completion, RefusesWhatCannotRun) {
   Engine engine;
   const ServedModel model = Model();

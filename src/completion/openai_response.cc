@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "completion/response_writer.h"
 #include "text/json_python.h"
 #include "text/utf8.h"
 
@@ -82,7 +83,7 @@ std::string Calls(const Answer& answer, const std::string& response_id, std::siz
   std::string calls;
   for (const text::ParsedCall& call : answer.reply().tool_calls) {
     const std::size_t index = static_cast<std::size_t>(&call - answer.reply().tool_calls.data());
-    const std::string id = "call_" + response_id.substr(response_id.find('-') + 1) + "_" + std::to_string(choice) + "_" + std::to_string(index);
+    const std::string id = CallId(response_id, static_cast<std::int64_t>(choice), static_cast<std::int64_t>(index));
     calls += (calls.empty() ? "" : ", ") + ("{\"id\": " + QuoteJson(id)) + ", \"type\": \"function\", \"function\": {\"name\": " + QuoteJson(call.name) +
              ", \"arguments\": " + QuoteJson(call.arguments) + "}}";
   }

@@ -136,18 +136,16 @@ TEST(ReplyStream, ShowsNoPartOfATag) {
                            "</｜DSML｜invoke>\n</｜DSML｜tool_calls>" +
                            std::string(kEnd);
   for (std::size_t step = 1; step < text.size(); ++step) {
-    std::string reasoning, content, order;
-    std::vector<ParsedCall> calls;
+    std::string order;
+    ParsedReply reply;
     for (const ReplyEvent& event : FeedInPieces(text, true, step)) {
-      if (event.kind == ReplyEvent::Kind::kReasoning) reasoning += event.text;
-      if (event.kind == ReplyEvent::Kind::kContent) content += event.text;
-      if (event.kind == ReplyEvent::Kind::kToolBlockStart) order += "start ";
-      if (event.kind == ReplyEvent::Kind::kToolCalls) order += "calls ", calls = event.calls;
+      if (event.kind == ReplyEvent::Kind::kToolBlockStart) order += "block ";
+      if (event.kind == ReplyEvent::Kind::kCallStart) order += "call ";
+      if (event.kind == ReplyEvent::Kind::kCallEnd) order += "end ";
+      AddEvent(event, reply);
     }
-    EXPECT_EQ(reasoning, "think\n\n<") << step;
-    EXPECT_EQ(content, "say\n\n<｜") << step;
-    EXPECT_EQ(order, "start calls ") << step;
-    EXPECT_EQ(calls, (std::vector<ParsedCall>{{"f", "{}"}})) << step;
+    EXPECT_EQ(reply, (ParsedReply{"think\n\n<", "say\n\n<｜", {{"f", "{}"}}})) << step;
+    EXPECT_EQ(order, "block call end ") << step;
   }
 }
 

@@ -40,10 +40,30 @@ std::size_t Undecided(std::string_view text, std::span<const std::string_view> s
 }
 
 void Emit(ReplyEvent::Kind kind, std::string_view text, std::vector<ReplyEvent>& events) {
-  if (!text.empty()) events.push_back({kind, std::string(text), {}});
+  if (!text.empty()) events.push_back({kind, std::string(text)});
 }
 
 }  // namespace
+
+void AddEvent(const ReplyEvent& event, ParsedReply& reply) {
+  switch (event.kind) {
+    case ReplyEvent::Kind::kReasoning:
+      reply.reasoning_content += event.text;
+      break;
+    case ReplyEvent::Kind::kContent:
+      reply.content += event.text;
+      break;
+    case ReplyEvent::Kind::kCallStart:
+      reply.tool_calls.push_back({event.text, {}});
+      break;
+    case ReplyEvent::Kind::kArguments:
+      reply.tool_calls.back().arguments += event.text;
+      break;
+    case ReplyEvent::Kind::kToolBlockStart:
+    case ReplyEvent::Kind::kCallEnd:
+      break;
+  }
+}
 
 void ReplyStream::Advance(bool last, std::vector<ReplyEvent>& events) {
   while (state_ == State::kReasoning || state_ == State::kContent) {
@@ -67,7 +87,7 @@ void ReplyStream::Advance(bool last, std::vector<ReplyEvent>& events) {
     } else {
       waiting_.erase(0, found.at);
       state_ = State::kToolBlock;
-      events.push_back({ReplyEvent::Kind::kToolBlockStart, {}, {}});
+      events.push_back({ReplyEvent::Kind::kToolBlockStart, {}});
     }
   }
 }
@@ -86,7 +106,13 @@ void ReplyStream::FinishToolBlock(std::vector<ReplyEvent>& events) {
   Result<ToolBlock> block = ParseToolBlock(block_text);
   const bool good = block && block->closed;
   std::string_view content = good ? block_text.substr(block->end) : std::string_view(waiting_);
-  if (good && !block->calls.empty()) events.push_back({ReplyEvent::Kind::kToolCalls, {}, std::move(block->calls)});
+  if (good) {
+    for (ParsedCall& call : block->calls) {
+      events.push_back({ReplyEvent::Kind::kCallStart, std::move(call.name)});
+      events.push_back({ReplyEvent::Kind::kArguments, std::move(call.arguments)});
+      events.push_back({ReplyEvent::Kind::kCallEnd, {}});
+    }
+  }
   Emit(ReplyEvent::Kind::kContent, content.substr(0, content.find(kEndOfSequence)), events);
 }
 
@@ -104,11 +130,7 @@ ParsedReply ParseReplyLenient(std::string_view text, bool thinking) {
   std::vector<ReplyEvent> events = stream.Feed(text);
   for (ReplyEvent& event : stream.Finish()) events.push_back(std::move(event));
   ParsedReply reply;
-  for (ReplyEvent& event : events) {
-    if (event.kind == ReplyEvent::Kind::kReasoning) reply.reasoning_content += event.text;
-    if (event.kind == ReplyEvent::Kind::kContent) reply.content += event.text;
-    if (event.kind == ReplyEvent::Kind::kToolCalls) reply.tool_calls = std::move(event.calls);
-  }
+  for (const ReplyEvent& event : events) AddEvent(event, reply);
   return reply;
 }
 

@@ -13,13 +13,18 @@ struct ReplyEvent {
   enum class Kind {
     kReasoning,       // more text of the reasoning
     kContent,         // more text of the content
-    kToolBlockStart,  // calls are being written; no text of them is shown
-    kToolCalls,       // the calls, whole; the last event of a reply that has them, but for content behind the block
+    kToolBlockStart,  // calls may follow
+    kCallStart,       // a call begins; the text is the function's name
+    kArguments,       // more of the call's arguments, as JSON text
+    kCallEnd,         // the call is whole; without it its arguments are no valid JSON, for the model did not finish them
   };
   Kind kind;
-  std::string text;               // kReasoning, kContent
-  std::vector<ParsedCall> calls;  // kToolCalls
+  std::string text;  // empty for kToolBlockStart and kCallEnd
+  friend bool operator==(const ReplyEvent&, const ReplyEvent&) = default;
 };
+
+/// Adds to a reply what one of its events tells, in order.
+void AddEvent(const ReplyEvent& event, ParsedReply& reply);
 
 /// Takes a reply apart while it is being written, kinder than ParseReply: it never fails, an end of the reasoning or an end token may be
 /// missing, and a tool block that cannot be read, or was cut, becomes content. Text that might be the beginning of a tag waits until it

@@ -19,11 +19,7 @@ text::ParsedReply Streamed(std::string_view reply, bool thinking, std::size_t st
   text::ReplyStream stream(thinking);
   text::ParsedReply parsed;
   const auto take = [&](const std::vector<text::ReplyEvent>& events) {
-    for (const text::ReplyEvent& event : events) {
-      if (event.kind == text::ReplyEvent::Kind::kReasoning) parsed.reasoning_content += event.text;
-      if (event.kind == text::ReplyEvent::Kind::kContent) parsed.content += event.text;
-      if (event.kind == text::ReplyEvent::Kind::kToolCalls) parsed.tool_calls = event.calls;
-    }
+    for (const text::ReplyEvent& event : events) text::AddEvent(event, parsed);
   };
   for (std::size_t at = 0; at < reply.size(); at += step) take(stream.Feed(reply.substr(at, step)));
   take(stream.Finish());
