@@ -4,8 +4,8 @@
 
 namespace baleen::completion {
 
-Answer::Answer(const text::Tokenizer& tokenizer, AnswerForm form, std::vector<std::string> stops, bool keep_tokens)
-    : tokenizer_(&tokenizer), form_(form), text_(&tokenizer, form, std::move(stops)), keep_tokens_(keep_tokens), reasoning_(form == AnswerForm::kThinking) {}
+Answer::Answer(const text::Tokenizer& tokenizer, AnswerForm form, std::vector<std::string> stops, text::ToolNames tools, bool keep_tokens)
+    : tokenizer_(&tokenizer), form_(form), text_(&tokenizer, form, std::move(stops), std::move(tools)), keep_tokens_(keep_tokens), reasoning_(form == AnswerForm::kThinking) {}
 
 // The token that completes </think> still belongs to the reasoning.
 bool Answer::IsReasoning(std::int32_t id) {

@@ -17,7 +17,7 @@ namespace baleen::completion {
 class Answer {
  public:
   /// keep_tokens: with log-probabilities. tokenizer must outlive it.
-  Answer(const text::Tokenizer& tokenizer, AnswerForm form, std::vector<std::string> stops, bool keep_tokens);
+  Answer(const text::Tokenizer& tokenizer, AnswerForm form, std::vector<std::string> stops, text::ToolNames tools, bool keep_tokens);
 
   /// The engine's on_token: false once a stop text is complete. What the token adds is put into `delta`.
   bool Push(const engine::TokenEvent& event, Delta& delta);

@@ -49,9 +49,9 @@ std::string StopFinder::Feed(std::string_view piece) {
 
 std::string StopFinder::Finish() { return std::exchange(waiting_, {}); }
 
-AnswerText::AnswerText(const text::Tokenizer* tokenizer, AnswerForm form, std::vector<std::string> stops) : stops_(std::move(stops)) {
+AnswerText::AnswerText(const text::Tokenizer* tokenizer, AnswerForm form, std::vector<std::string> stops, text::ToolNames tools) : stops_(std::move(stops)) {
   if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer);
-  if (form != AnswerForm::kPlain) stream_.emplace(form == AnswerForm::kThinking);
+  if (form != AnswerForm::kPlain) stream_.emplace(form == AnswerForm::kThinking, std::move(tools));
 }
 
 std::vector<text::ReplyEvent> AnswerText::Push(std::int32_t id) {

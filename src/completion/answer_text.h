@@ -49,8 +49,8 @@ enum class AnswerForm {
 /// Turns the ids of one answer into text and its parts as they come. End tokens are not to be pushed.
 class AnswerText {
  public:
-  /// tokenizer: must outlive it; null = ids only, every text stays empty.
-  AnswerText(const text::Tokenizer* tokenizer, AnswerForm form, std::vector<std::string> stops);
+  /// tokenizer: must outlive it; null = ids only, every text stays empty. tools: those of the request.
+  AnswerText(const text::Tokenizer* tokenizer, AnswerForm form, std::vector<std::string> stops, text::ToolNames tools = {});
 
   /// What can be shown with this id. After stopped() nothing more comes.
   std::vector<text::ReplyEvent> Push(std::int32_t id);

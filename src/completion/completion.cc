@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "completion/grammar.h"
+#include "text/json_python.h"
 #include "text/special_tokens.h"
 
 namespace baleen::completion {
@@ -37,6 +38,18 @@ std::vector<std::uint8_t> AllowedIds(const ServedModel& model, const CompletionR
   return allowed;
 }
 
+text::ToolNames NamesOf(const std::vector<Tool>& tools) {
+  text::ToolNames names;
+  for (const Tool& tool : tools) {
+    std::vector<std::string>& properties = names[tool.name];
+    const Result<text::JsonValue> schema = text::ParseJson(tool.parameters_json);
+    const text::JsonValue* described = schema ? schema->Find("properties") : nullptr;
+    if (described == nullptr || described->AsObject() == nullptr) continue;
+    for (const text::JsonMember& member : *described->AsObject()) properties.push_back(member.key);
+  }
+  return names;
+}
+
 RequestError FailureOf(const CompletionRequest& request, const engine::Ending& ending) {
   if (ending.error && ending.error->kind == diagnostics::ErrorKind::kUnsupported) {  // what was asked for leaves no token to choose
     const std::string field = !request.sampling.logit_bias.empty() ? "logit_bias" : request.response_format.kind == ResponseFormat::Kind::kText ? "tools" : "response_format";
@@ -49,7 +62,7 @@ RequestError FailureOf(const CompletionRequest& request, const engine::Ending& e
 }  // namespace
 
 Completion::Completion(const EngineCalls& engine, CompletionRequest request, OnDelta on_delta)
-    : engine_(&engine), request_(std::move(request)), on_delta_(std::make_shared<const OnDelta>(std::move(on_delta))) {}
+    : engine_(&engine), request_(std::move(request)), tools_(NamesOf(request_.tools)), on_delta_(std::make_shared<const OnDelta>(std::move(on_delta))) {}
 
 engine::Request Completion::EngineRequest(const ServedModel& model, const Prompt& prompt, const std::optional<constraint::Grammar>& grammar, std::uint64_t seed) {
   engine::Request out;
@@ -61,7 +74,7 @@ engine::Request Completion::EngineRequest(const ServedModel& model, const Prompt
   out.likeliest = request_.logprobs;
   if (grammar) out.constraint = StartGrammar(model, *grammar, prompt.form);
   out.tenant = request_.tenant;
-  Answer* answer = answers_.emplace_back(std::make_unique<Answer>(*model.tokenizer, prompt.form, request_.stop, request_.logprobs.has_value())).get();
+  Answer* answer = answers_.emplace_back(std::make_unique<Answer>(*model.tokenizer, prompt.form, request_.stop, tools_, request_.logprobs.has_value())).get();
   const auto choice = static_cast<std::int64_t>(answers_.size()) - 1;
   const bool ignores_end = out.end_ids.empty();
   out.on_token = [answer, choice, ignores_end, &model, on_delta = on_delta_](const engine::TokenEvent& event) {

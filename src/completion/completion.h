@@ -62,6 +62,7 @@ class Completion {
 
   const EngineCalls* engine_;
   CompletionRequest request_;
+  text::ToolNames tools_;
   std::vector<std::unique_ptr<Answer>> answers_;
   std::vector<engine::RequestId> ids_;
   std::shared_ptr<const OnDelta> on_delta_;  // shared with the engine's requests: the last Delta is handed out when the completion may be gone

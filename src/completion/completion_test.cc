@@ -188,6 +188,20 @@ TEST(Completion, GivesToolCalls) {
   EXPECT_EQ(text::WriteJson(At(message, "tool_calls")), R"([{"id": "call_12_0_0", "type": "function", "function": {"name": "f", "arguments": "{\"k\": \"v\"}"}}])");
 }
 
+TEST(Completion, UnwrapsArguments) {
+  Engine engine;
+  const ServedModel model = Model();
+  const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "tools": [{"type": "function", "function": {"name": "f",
+      "parameters": {"type": "object", "properties": {"input": {"type": "object"}}}}}])"));
+  const auto call = [](const std::string& key) {
+    return "<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"" + key + "\" string=\"false\">{\"a\": 1}</｜DSML｜parameter>\n</｜DSML｜invoke>\n";
+  };
+  engine.Write(0, "\n\n<｜DSML｜tool_calls>\n" + call("arguments") + call("input") + "</｜DSML｜tool_calls>");
+  engine.End(0, engine::Finish::kEndToken);
+  const std::vector<text::ParsedCall>& calls = completion->answers()[0]->reply().tool_calls;
+  EXPECT_EQ(calls, (std::vector<text::ParsedCall>{{"f", R"({"a": 1})"}, {"f", R"({"input": {"a": 1}})"}}));
+}
+
 TEST(Completion, ForbidsCallsWhereNoneAreWanted) {
   Engine engine;
   const ServedModel model = Model();

@@ -53,24 +53,10 @@ class Cursor {
   std::size_t at_ = 0;
 };
 
-// What `\s` is to Python's re module: White_Space and the four information separators.
-std::size_t SkipPythonSpace(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const Utf8Step step = ReadUtf8(text.substr(at));
-    const char32_t c = step.code_point;
-    const bool space = (c >= 0x9 && c <= 0xD) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-                       c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-    if (!step.valid || !space) return at;
-    at += step.bytes;
-  }
-  return at;
-}
-
 // ^\s*name="(.*?)">\n$ where the $ lets one more line end follow.
 std::optional<std::string_view> MatchName(std::string_view tag) {
   constexpr std::string_view kBefore = "name=\"", kAfter = "\">\n";
-  tag.remove_prefix(SkipPythonSpace(tag));
+  tag.remove_prefix(CountPythonSpace(tag));
   if (!tag.starts_with(kBefore)) return std::nullopt;
   tag.remove_prefix(kBefore.size());
   if (tag.ends_with("\n\n")) tag.remove_suffix(1);
@@ -121,22 +107,40 @@ Result<ParsedCall> ParseCall(Cursor& cursor) {
   return call;
 }
 
-}  // namespace
+struct ToolBlock {
+  std::vector<ParsedCall> calls;
+  std::size_t end = 0;  // the offset behind the block
+};
 
+// `text` begins behind "<｜DSML｜tool_calls".
 Result<ToolBlock> ParseToolBlock(std::string_view text) {
   ToolBlock block;
   Cursor cursor(text);
   while (!cursor.AtEnd()) {
     const Cursor::Piece piece = cursor.ReadUntil({kInvokeStart, kToolBlockEnd});
     if (piece.text != ">\n") return Malformed("between the tags of a tool block", "\">\" and a line end", piece.text);
-    block.closed = piece.stop == kToolBlockEnd;
-    if (block.closed) break;
+    if (piece.stop == kToolBlockEnd) break;
     if (piece.stop.empty()) return Malformed("a tool block", "a call or the closing tag", "");
     TRY_ASSIGN(ParsedCall call, ParseCall(cursor));
     block.calls.push_back(std::move(call));
   }
   block.end = cursor.at();
   return block;
+}
+
+}  // namespace
+
+std::size_t CountPythonSpace(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const Utf8Step step = ReadUtf8(text.substr(at));
+    const char32_t c = step.code_point;
+    const bool space = (c >= 0x9 && c <= 0xD) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+                       c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    if (!step.valid || !space) return at;
+    at += step.bytes;
+  }
+  return at;
 }
 
 Result<ParsedReply> ParseReply(std::string_view text, bool thinking) {

@@ -27,13 +27,8 @@ struct ParsedReply {
 /// Source    specification §11.5
 Result<ParsedReply> ParseReply(std::string_view text, bool thinking);
 
-/// The calls of a tool block. `text` begins behind "<｜DSML｜tool_calls".
-struct ToolBlock {
-  std::vector<ParsedCall> calls;
-  std::size_t end = 0;  // the offset behind the block
-  bool closed = false;  // the closing tag was there
-};
-Result<ToolBlock> ParseToolBlock(std::string_view text);
+/// How many bytes of white space begin the text, as `\s` of Python's re module has it: White_Space and the four information separators.
+std::size_t CountPythonSpace(std::string_view text);
 
 /// {"reasoning_content": …, "content": …, "tool_calls": [{"type": "function", "function": {"name": …, "arguments": …}}]}
 std::string WriteReplyJson(const ParsedReply& reply);

@@ -1,9 +1,9 @@
 #include "text/reply_stream.h"
 
-#include <algorithm>
 #include <span>
 
 #include "text/special_tokens.h"
+#include "text/undecided.h"
 
 namespace baleen::text {
 
@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kBareToolBlockStart = kToolBlockStart.substr(2);
 constexpr std::string_view kReasoningStops[] = {kThinkingEnd, kToolBlockStart, kBareToolBlockStart, kEndOfSequence};
 constexpr std::span<const std::string_view> kContentStops = std::span(kReasoningStops).subspan(1);
+constexpr std::span<const std::string_view> kBehindStops = std::span(kReasoningStops).subspan(3);
 
 struct Found {
   std::size_t at = std::string_view::npos;
@@ -26,17 +27,6 @@ Found FindFirst(std::string_view text, std::span<const std::string_view> stops) 
     if (at < first.at) first = {at, stop};
   }
   return first;
-}
-
-// How many bytes at the end of the text may be the beginning of a stop.
-std::size_t Undecided(std::string_view text, std::span<const std::string_view> stops) {
-  std::size_t longest = 0;
-  for (const std::string_view stop : stops) {
-    for (std::size_t n = std::min(stop.size() - 1, text.size()); n > longest; --n) {
-      if (text.ends_with(stop.substr(0, n))) longest = n;
-    }
-  }
-  return longest;
 }
 
 void Emit(ReplyEvent::Kind kind, std::string_view text, std::vector<ReplyEvent>& events) {
@@ -65,30 +55,46 @@ void AddEvent(const ReplyEvent& event, ParsedReply& reply) {
   }
 }
 
+// Text up to the next tag. True if something else follows.
+bool ReplyStream::ReadText(bool last, std::vector<ReplyEvent>& events) {
+  const bool reasoning = state_ == State::kReasoning;
+  const ReplyEvent::Kind kind = reasoning ? ReplyEvent::Kind::kReasoning : ReplyEvent::Kind::kContent;
+  const std::span<const std::string_view> stops = reasoning ? std::span(kReasoningStops) : state_ == State::kContent ? kContentStops : kBehindStops;
+  const Found found = FindFirst(waiting_, stops);
+  if (found.stop.empty()) {
+    const std::size_t decided = last ? waiting_.size() : DecidedBytes(waiting_, stops);
+    Emit(kind, std::string_view(waiting_).substr(0, decided), events);
+    waiting_.erase(0, decided);
+    return false;
+  }
+  Emit(kind, std::string_view(waiting_).substr(0, found.at), events);
+  waiting_.erase(0, found.at + found.stop.size());
+  if (found.stop == kThinkingEnd) {
+    state_ = State::kContent;
+  } else if (found.stop == kEndOfSequence) {
+    waiting_.clear();
+    state_ = State::kEnded;
+  } else {
+    block_.emplace(tools_, found.stop);
+    state_ = State::kToolBlock;
+    events.push_back({ReplyEvent::Kind::kToolBlockStart, {}});
+  }
+  return true;
+}
+
+bool ReplyStream::ReadToolBlock(bool last, std::vector<ReplyEvent>& events) {
+  std::optional<std::string> behind = block_->Feed(waiting_, events);
+  waiting_.clear();
+  if (!behind && last) behind = block_->Finish();
+  if (!behind) return false;
+  waiting_ = *std::move(behind);
+  block_.reset();
+  state_ = State::kBehindBlock;
+  return true;
+}
+
 void ReplyStream::Advance(bool last, std::vector<ReplyEvent>& events) {
-  while (state_ == State::kReasoning || state_ == State::kContent) {
-    const bool reasoning = state_ == State::kReasoning;
-    const ReplyEvent::Kind kind = reasoning ? ReplyEvent::Kind::kReasoning : ReplyEvent::Kind::kContent;
-    const std::span<const std::string_view> stops = reasoning ? std::span<const std::string_view>(kReasoningStops) : kContentStops;
-    const Found found = FindFirst(waiting_, stops);
-    if (found.stop.empty()) {
-      const std::size_t decided = waiting_.size() - (last ? 0 : Undecided(waiting_, stops));
-      Emit(kind, std::string_view(waiting_).substr(0, decided), events);
-      waiting_.erase(0, decided);
-      return;
-    }
-    Emit(kind, std::string_view(waiting_).substr(0, found.at), events);
-    if (found.stop == kThinkingEnd) {
-      waiting_.erase(0, found.at + found.stop.size());
-      state_ = State::kContent;
-    } else if (found.stop == kEndOfSequence) {
-      waiting_.clear();
-      state_ = State::kEnded;
-    } else {
-      waiting_.erase(0, found.at);
-      state_ = State::kToolBlock;
-      events.push_back({ReplyEvent::Kind::kToolBlockStart, {}});
-    }
+  while (state_ != State::kEnded && (state_ == State::kToolBlock ? ReadToolBlock(last, events) : ReadText(last, events))) {
   }
 }
 
@@ -100,37 +106,19 @@ std::vector<ReplyEvent> ReplyStream::Feed(std::string_view piece) {
   return events;
 }
 
-void ReplyStream::FinishToolBlock(std::vector<ReplyEvent>& events) {
-  const std::string_view start = waiting_.starts_with(kToolBlockStart) ? kToolBlockStart : kBareToolBlockStart;
-  const std::string_view block_text = std::string_view(waiting_).substr(start.size());
-  Result<ToolBlock> block = ParseToolBlock(block_text);
-  const bool good = block && block->closed;
-  std::string_view content = good ? block_text.substr(block->end) : std::string_view(waiting_);
-  if (good) {
-    for (ParsedCall& call : block->calls) {
-      events.push_back({ReplyEvent::Kind::kCallStart, std::move(call.name)});
-      events.push_back({ReplyEvent::Kind::kArguments, std::move(call.arguments)});
-      events.push_back({ReplyEvent::Kind::kCallEnd, {}});
-    }
-  }
-  Emit(ReplyEvent::Kind::kContent, content.substr(0, content.find(kEndOfSequence)), events);
-}
-
 std::vector<ReplyEvent> ReplyStream::Finish() {
   std::vector<ReplyEvent> events;
   Advance(/*last=*/true, events);
-  if (state_ == State::kToolBlock) FinishToolBlock(events);
   waiting_.clear();
   state_ = State::kEnded;
   return events;
 }
 
-ParsedReply ParseReplyLenient(std::string_view text, bool thinking) {
-  ReplyStream stream(thinking);
-  std::vector<ReplyEvent> events = stream.Feed(text);
-  for (ReplyEvent& event : stream.Finish()) events.push_back(std::move(event));
+ParsedReply ParseReplyLenient(std::string_view text, bool thinking, ToolNames tools) {
+  ReplyStream stream(thinking, std::move(tools));
   ParsedReply reply;
-  for (const ReplyEvent& event : events) AddEvent(event, reply);
+  for (const ReplyEvent& event : stream.Feed(text)) AddEvent(event, reply);
+  for (const ReplyEvent& event : stream.Finish()) AddEvent(event, reply);
   return reply;
 }
 

@@ -1,53 +1,45 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "text/reply_event.h"
 #include "text/reply_parser.h"
+#include "text/tool_block_reader.h"
 
 namespace baleen::text {
 
-/// Something a program that shows a reply can act on.
-struct ReplyEvent {
-  enum class Kind {
-    kReasoning,       // more text of the reasoning
-    kContent,         // more text of the content
-    kToolBlockStart,  // calls may follow
-    kCallStart,       // a call begins; the text is the function's name
-    kArguments,       // more of the call's arguments, as JSON text
-    kCallEnd,         // the call is whole; without it its arguments are no valid JSON, for the model did not finish them
-  };
-  Kind kind;
-  std::string text;  // empty for kToolBlockStart and kCallEnd
-  friend bool operator==(const ReplyEvent&, const ReplyEvent&) = default;
-};
-
-/// Adds to a reply what one of its events tells, in order.
-void AddEvent(const ReplyEvent& event, ParsedReply& reply);
-
 /// Takes a reply apart while it is being written, kinder than ParseReply: it never fails, an end of the reasoning or an end token may be
-/// missing, and a tool block that cannot be read, or was cut, becomes content. Text that might be the beginning of a tag waits until it
-/// is decided, so that no part of a tag is shown. However the text is cut into pieces, the texts of the events are the same.
+/// missing, a call may begin inside the reasoning, and what cannot be read of a tool block becomes content (see ToolBlockReader). Text that
+/// might be the beginning of a tag waits until it is decided, so that no part of a tag is shown. However the text is cut into pieces, the
+/// texts of the events are the same, and none ends inside a code point.
 class ReplyStream {
  public:
-  /// thinking: the prompt ended with <think>.
-  explicit ReplyStream(bool thinking) : state_(thinking ? State::kReasoning : State::kContent) {}
+  /// thinking: the prompt ended with <think>. tools: those of the request; without them no call is unwrapped.
+  explicit ReplyStream(bool thinking, ToolNames tools = {})
+      : state_(thinking ? State::kReasoning : State::kContent), tools_(std::make_shared<const ToolNames>(std::move(tools))) {}
 
   std::vector<ReplyEvent> Feed(std::string_view piece);
   /// To be called once, when no more text comes.
   std::vector<ReplyEvent> Finish();
 
  private:
-  enum class State { kReasoning, kContent, kToolBlock, kEnded };
+  enum class State { kReasoning, kContent, kToolBlock, kBehindBlock, kEnded };
   void Advance(bool last, std::vector<ReplyEvent>& events);
-  void FinishToolBlock(std::vector<ReplyEvent>& events);
+  bool ReadText(bool last, std::vector<ReplyEvent>& events);
+  bool ReadToolBlock(bool last, std::vector<ReplyEvent>& events);
 
   State state_;
-  std::string waiting_;  // what is not decided yet; in a tool block, all of it from its first line end
+  std::shared_ptr<const ToolNames> tools_;
+  std::optional<ToolBlockReader> block_;  // kToolBlock
+  std::string waiting_;                   // what is not decided yet
 };
 
 /// The whole reply at once as ReplyStream sees it.
-ParsedReply ParseReplyLenient(std::string_view text, bool thinking);
+ParsedReply ParseReplyLenient(std::string_view text, bool thinking, ToolNames tools = {});
 
 }  // namespace baleen::text
