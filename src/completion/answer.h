@@ -35,6 +35,8 @@ class Answer {
   std::int64_t reasoning_tokens() const noexcept { return reasoning_tokens_; }  // </think> included
   bool thinks() const noexcept { return form_ == AnswerForm::kThinking; }
 
+  /// The stop text that ended it; empty = none did.
+  const std::string& stop_text() const noexcept { return text_.stop_text(); }
   /// stop, length or tool_calls; only for an answer that ended well.
   std::string_view FinishReason() const noexcept;
   /// Did it end as answers should?

@@ -38,6 +38,7 @@ std::string StopFinder::Feed(std::string_view piece) {
     }
     if (longest == 0) continue;
     found_ = true;
+    found_text_ = waiting_.substr(waiting_.size() - longest);
     waiting_.resize(waiting_.size() - longest);
     return std::exchange(waiting_, {});
   }

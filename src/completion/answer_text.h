@@ -25,6 +25,8 @@ class StopFinder {
   /// What was held back; to be called once, when no more text comes.
   std::string Finish();
   bool found() const noexcept { return found_; }
+  /// Which one it was; the longest of those that end there.
+  const std::string& found_text() const noexcept { return found_text_; }
 
  private:
   struct Stop {
@@ -37,6 +39,7 @@ class StopFinder {
   std::vector<Stop> stops_;
   std::string waiting_;
   bool found_ = false;
+  std::string found_text_;
 };
 
 /// How an answer is read.
@@ -57,6 +60,7 @@ class AnswerText {
   std::vector<text::ReplyEvent> Finish();
 
   bool stopped() const noexcept { return stops_.found(); }
+  const std::string& stop_text() const noexcept { return stops_.found_text(); }
   const std::string& raw() const noexcept { return raw_; }
   const text::ParsedReply& reply() const noexcept { return reply_; }
 

@@ -95,6 +95,7 @@ Checked<std::unique_ptr<Completion>> Completion::Start(const EngineCalls& engine
   TRY_ASSIGN(const std::optional<constraint::Grammar> grammar, ChooseGrammar(model, request));
   const std::uint64_t seed = request.sampling.seed.value_or(drawn_seed);
   std::unique_ptr<Completion> completion(new Completion(engine, std::move(request), std::move(on_delta)));
+  completion->prompt_tokens_ = static_cast<std::int64_t>(prompt.ids.size());
   const std::int64_t n = completion->request_.n;
   // The engine calls back from the first submit on: until then everything it uses is there.
   std::vector<engine::Request> choices;

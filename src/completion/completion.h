@@ -36,7 +36,7 @@ struct CompletionUsage {
 using OnDelta = std::function<void(Delta)>;
 
 /// One request on its way through the engine. It must live until done(): the engine calls it back from Step. engine and model must outlive it.
-/// Start, Cancel, done, running and request may be used by any thread; an answer once its last Delta was handed out; failure and Usage once done.
+/// Start, Cancel, done, running, request and prompt_tokens may be used by any thread; an answer once its last Delta was handed out; failure and Usage once done.
 class Completion {
  public:
   /// Checks the rest, compiles the answer's form and submits n choices. Choice i draws with seed + i, the request's or else drawn_seed.
@@ -49,6 +49,7 @@ class Completion {
   void Cancel();
 
   const CompletionRequest& request() const noexcept { return request_; }
+  std::int64_t prompt_tokens() const noexcept { return prompt_tokens_; }
   const std::vector<std::unique_ptr<Answer>>& answers() const noexcept { return answers_; }
   /// Once done: why a choice failed, which fails the request.
   const std::optional<RequestError>& failure() const noexcept { return failure_; }
@@ -62,6 +63,7 @@ class Completion {
 
   const EngineCalls* engine_;
   CompletionRequest request_;
+  std::int64_t prompt_tokens_ = 0;
   text::ToolNames tools_;
   std::vector<std::unique_ptr<Answer>> answers_;
   std::vector<engine::RequestId> ids_;

@@ -51,6 +51,7 @@ struct CompletionRequest {
   text::Messages messages;                                                // kChat
   text::Thinking thinking = text::Thinking::kOff;                         // kChat
   std::variant<std::string, std::vector<std::int32_t>> prompt = std::string();  // kText: as it stands
+  std::optional<std::string> suffix;  // kText, not empty: asks for what stands between prompt (a string then) and suffix
 
   std::optional<std::int64_t> max_tokens;  // thinking counts
   SamplingWishes sampling;

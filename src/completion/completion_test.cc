@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "completion/fields.h"
+#include "completion/logprobs.h"
 #include "completion/openai_request.h"
 #include "completion/openai_response.h"
 #include "text/special_tokens.h"
@@ -283,6 +284,19 @@ TEST(Completion, RefusesWhatCannotRun) {
   refused(R"("messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "1"}}]}, {"role": "user", "content": "a"}])", "messages");
   engine.refused_from = 0;
   refused(kQuestion, "messages");
+}
+
+TEST(Completion, FillsInTheMiddle) {
+  Engine engine;
+  const ServedModel model = Model();
+  const auto request = ReadOpenAiText(*ParseBody(R"({"prompt": "a</think>", "suffix": "b<｜fim▁end｜>"})"), 2048);
+  ASSERT_TRUE(request);
+  const auto completion = Begin(engine, model, *request);
+  const std::vector<std::int32_t>& prompt = engine.requests[0].prompt;
+  EXPECT_EQ(Tokenizer().Decode(prompt), "<｜begin▁of▁sentence｜><｜fim▁begin｜>a</think><｜fim▁hole｜>b<｜fim▁end｜><｜fim▁end｜>");
+  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *Tokenizer().Find(text::kFimEnd)), 1);
+  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *Tokenizer().Find("</think>")), 0);
+  engine.End(0, engine::Finish::kLength);
 }
 
 TEST(Response, WritesTextCompletions) {

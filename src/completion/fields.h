@@ -30,6 +30,7 @@ class Fields {
   /// The member, or null where it is absent or null.
   const text::JsonValue* Find(std::string_view key) const;
   std::string Path(std::string_view key) const;
+  const std::string& path() const noexcept { return path_; }
 
   Checked<std::optional<bool>> Boolean(std::string_view key) const;
   Checked<std::optional<std::int64_t>> Whole(std::string_view key, std::int64_t least, std::int64_t most) const;

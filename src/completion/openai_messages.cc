@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "completion/conversation.h"
 #include "completion/openai_parts.h"
 
 namespace baleen::completion {
@@ -67,7 +68,7 @@ std::string FieldOf(const std::string& message) {
 
 }  // namespace
 
-Checked<text::Messages> ReadOpenAiMessages(const Fields& body) {
+Checked<text::Messages> ReadOpenAiMessages(const Fields& body, OpenAiRules rules) {
   const JsonValue* json = body.Find("messages");
   if (json == nullptr || json->AsArray() == nullptr) return body.WrongType("messages", "an array of messages");
   const JsonArray& array = *json->AsArray();
@@ -81,8 +82,17 @@ Checked<text::Messages> ReadOpenAiMessages(const Fields& body) {
     const std::string field = FieldOf(messages.error().message);
     return Refuse(400, field, messages.error().message, "invalid_value");
   }
+  if (const auto orphan = FindOrphanResult(*messages)) {
+    return OrphanResult("messages[" + std::to_string(*orphan) + "].tool_call_id", (*messages)[*orphan].tool_call_id);
+  }
   const JsonValue* prefix = array.back().Find("prefix");
-  if (role == "assistant" && prefix != nullptr && prefix->IsTruthy()) messages->back().without_end = true;
+  if (role == "assistant" && prefix != nullptr && prefix->IsTruthy()) {
+    if (!rules.prefix) {
+      const std::string field = "messages[" + std::to_string(array.size() - 1) + "].prefix";
+      return Refuse(400, field, field + ": expected false on this route, found true; send the request to /beta/chat/completions", "unsupported");
+    }
+    messages->back().without_end = true;
+  }
   if (role == "system" || (role == "assistant" && !messages->back().without_end)) {
     const std::string field = "messages[" + std::to_string(array.size() - 1) + "].role";
     return Refuse(400, field, field + ": expected the last message to be of the user, a tool or a developer (or the assistant's with \"prefix\": true), found \"" +

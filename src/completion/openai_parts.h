@@ -2,6 +2,7 @@
 
 #include "completion/completion_request.h"
 #include "completion/fields.h"
+#include "completion/openai_request.h"
 
 namespace baleen::completion {
 
@@ -9,15 +10,23 @@ namespace baleen::completion {
 
 /// messages: at least one, each with a known role and text content; the last asks for an answer (a user, tool or developer message, or an
 /// assistant's with prefix: true, which is gone on with).
-Checked<text::Messages> ReadOpenAiMessages(const Fields& body);
+Checked<text::Messages> ReadOpenAiMessages(const Fields& body, OpenAiRules rules);
 
 /// tools, tool_choice and parallel_tool_calls.
 Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request);
 
+/// One stop text: not empty, at most kMostStopBytes.
+Checked<void> AddStop(const text::JsonValue& value, const std::string& place, std::vector<std::string>& stops);
+
+/// Is a tool that must be called among the tools? name_path: the field that names it.
+Checked<void> CheckToolChoice(const CompletionRequest& request, const std::string& name_path);
+/// An array of at most kMostTools.
+Checked<void> CheckToolCount(const text::JsonValue& tools);
+
 /// response_format. The schema itself is judged when it is compiled.
 Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request);
 
-/// 1 to 64 letters, digits, _ and -.
-bool IsName(std::string_view name) noexcept;
+/// 1 to `most` letters, digits, _ and -.
+bool IsName(std::string_view name, std::size_t most = kMostNameBytes) noexcept;
 
 }  // namespace baleen::completion

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "completion/conversation.h"
+#include "completion/efforts.h"
 #include "completion/fields.h"
 #include "completion/openai_parts.h"
 
@@ -13,22 +15,15 @@ namespace {
 using text::JsonValue;
 using text::Thinking;
 
-constexpr std::size_t kMostTenantBytes = 512, kMostWordBytes = 4096;
-
-// The current mapping of the vendor's service; it has changed before, so it stands in one table.
-constexpr struct {
-  std::string_view word;
-  Thinking thinking;
-} kEfforts[] = {{"none", Thinking::kOff},    {"minimal", Thinking::kLow}, {"low", Thinking::kLow}, {"medium", Thinking::kHigh},
-                {"high", Thinking::kHigh}, {"xhigh", Thinking::kHigh},  {"max", Thinking::kMax}, {"ultra", Thinking::kMax}};
+constexpr std::size_t kMostWordBytes = 4096;
 
 Checked<Thinking> ReadThinking(const Fields& body) {
-  Thinking thinking = Thinking::kHigh;
+  Thinking thinking = kUsualThinking;
   TRY_ASSIGN(const std::optional<std::string> effort, body.Text("reasoning_effort", kMostWordBytes));
   if (effort) {
-    const auto* known = std::find_if(std::begin(kEfforts), std::end(kEfforts), [&](const auto& entry) { return entry.word == *effort; });
-    if (known == std::end(kEfforts)) return body.WrongValue("reasoning_effort", "low, high or max (or none, minimal, medium, xhigh, ultra)");
-    thinking = known->thinking;
+    const std::optional<Thinking> known = ThinkingOfEffort(*effort);
+    if (!known) return body.WrongValue("reasoning_effort", kEffortWords);
+    thinking = *known;
   }
   const JsonValue* value = body.Find("thinking");
   if (value == nullptr) return thinking;
@@ -71,18 +66,6 @@ Checked<void> ReadSampling(const Fields& body, std::int64_t vocab_size, Sampling
     TRY_ASSIGN(const auto bias, ReadBias(fields, member.key, vocab_size));
     wishes.logit_bias.push_back(bias);
   }
-  return {};
-}
-
-Checked<void> AddStop(const JsonValue& value, const std::string& place, std::vector<std::string>& stops) {
-  const std::string* stop = value.AsString();
-  if (stop == nullptr) return WrongTypeAt(place, "a string, or an array of strings", &value);
-  if (stop->empty()) return WrongValueAt(place, "a text that is not empty", value);
-  if (stop->size() > kMostStopBytes) {
-    return Refuse(422, place, place + ": expected at most " + std::to_string(kMostStopBytes) + " bytes, found " + std::to_string(stop->size()) + "; shorten it",
-                  "invalid_value");
-  }
-  stops.push_back(*stop);
   return {};
 }
 
@@ -201,27 +184,58 @@ Checked<void> ReadPrompt(const Fields& body, std::int64_t vocab_size, Completion
   } else {
     return body.WrongType("prompt", kExpected);
   }
-  if (std::visit([](const auto& given) { return given.empty(); }, request.prompt)) return body.WrongValue("prompt", "at least one token");
+  const bool filled = body.Find("suffix") != nullptr;  // the gap may be at the very beginning
+  if (!filled && std::visit([](const auto& given) { return given.empty(); }, request.prompt)) return body.WrongValue("prompt", "at least one token");
   return {};
+}
+
+Checked<void> ReadSuffix(const Fields& body, CompletionRequest& request) {
+  TRY_ASSIGN(request.suffix, body.Text("suffix", std::string::npos));
+  if (!request.suffix || request.suffix->empty()) {
+    request.suffix.reset();
+    return {};
+  }
+  if (std::holds_alternative<std::string>(request.prompt)) return {};
+  return Refuse(400, "suffix", "suffix: expected a prompt that is a string beside it, found ids; send the text in front of the gap as a string", "invalid_value");
 }
 
 // What other servers can do with a raw prompt and this one cannot.
 Checked<void> CheckUnsupported(const Fields& body, const CompletionRequest& request) {
   TRY_ASSIGN(const std::optional<bool> echo, body.Boolean("echo"));
   if (echo.value_or(false)) return body.WrongValue("echo", "false (the prompt is not repeated)");
-  TRY_ASSIGN(const std::optional<std::string> suffix, body.Text("suffix", std::string::npos));
-  if (suffix && !suffix->empty()) return Refuse(422, "suffix", "suffix: expected none (text is not filled in here), found one; leave it out", "unsupported");
   TRY_ASSIGN(const std::optional<std::int64_t> best_of, body.Whole("best_of", 1, kMostChoices));
   if (best_of && *best_of != request.n) return body.WrongValue("best_of", "the same number as n");
   return {};
 }
 
+// What tools has replaced.
+Checked<void> CheckOldFunctions(const Fields& body) {
+  for (const auto& [old, newer] : {std::pair("functions", "tools"), std::pair("function_call", "tool_choice")}) {
+    if (body.Find(old) == nullptr) continue;
+    return Refuse(400, old, std::string(old) + ": expected none, found " + std::string(body.Find(old)->Kind()) + "; use " + newer, "unsupported");
+  }
+  return {};
+}
+
 }  // namespace
 
-Checked<CompletionRequest> ReadOpenAiChat(const JsonValue& body, std::int64_t vocab_size) {
+Checked<void> AddStop(const JsonValue& value, const std::string& place, std::vector<std::string>& stops) {
+  const std::string* stop = value.AsString();
+  if (stop == nullptr) return WrongTypeAt(place, "a string, or an array of strings", &value);
+  if (stop->empty()) return WrongValueAt(place, "a text that is not empty", value);
+  if (stop->size() > kMostStopBytes) {
+    return Refuse(422, place, place + ": expected at most " + std::to_string(kMostStopBytes) + " bytes, found " + std::to_string(stop->size()) + "; shorten it",
+                  "invalid_value");
+  }
+  stops.push_back(*stop);
+  return {};
+}
+
+Checked<CompletionRequest> ReadOpenAiChat(const JsonValue& body, std::int64_t vocab_size, OpenAiRules rules) {
   TRY_ASSIGN(const Fields fields, Fields::Of(&body, "body"));
   const Fields top(body, "");
-  TRY_ASSIGN(text::Messages messages, ReadOpenAiMessages(top));
+  TRY(CheckOldFunctions(top));
+  TRY_ASSIGN(text::Messages messages, ReadOpenAiMessages(top, rules));
   TRY_ASSIGN(CompletionRequest request, ReadShared(top, vocab_size));
   request.kind = CompletionRequest::Kind::kChat;
   request.messages = std::move(messages);
@@ -237,6 +251,7 @@ Checked<CompletionRequest> ReadOpenAiText(const JsonValue& body, std::int64_t vo
   TRY_ASSIGN(CompletionRequest request, ReadShared(top, vocab_size));
   request.kind = CompletionRequest::Kind::kText;
   TRY(ReadPrompt(top, vocab_size, request));
+  TRY(ReadSuffix(top, request));
   TRY(ReadTextLogprobs(top, request));
   TRY(CheckUnsupported(top, request));
   return request;

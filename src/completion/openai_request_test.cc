@@ -128,7 +128,11 @@ TEST(OpenAiText, TakesAndRefusesByField) {
   ExpectRefused(Text(R"("prompt": [1, "a"])"), "prompt[1]", "a string among ids");
   ExpectRefused(Text(R"("prompt": "p", "logprobs": 21)"), "logprobs", "too many alternatives");
   ExpectRefused(Text(R"("prompt": "p", "echo": true)"), "echo", "echo");
-  ExpectRefused(Text(R"("prompt": "p", "suffix": "s")"), "suffix", "suffix");
+  EXPECT_EQ(Text(R"("prompt": "p", "suffix": "s")")->suffix, "s");
+  EXPECT_EQ(Text(R"("prompt": "", "suffix": "s")")->suffix, "s");
+  EXPECT_FALSE(Text(R"("prompt": "p", "suffix": "")")->suffix);
+  ExpectRefused(Text(R"("prompt": [5], "suffix": "s")"), "suffix", "a suffix behind ids");
+  ExpectRefused(Text(R"("prompt": "p", "suffix": 1)"), "suffix", "a number");
   ExpectRefused(Text(R"("prompt": "p", "best_of": 2)"), "best_of", "best_of");
 }
 
@@ -195,6 +199,23 @@ TEST(OpenAiChat, ReadsMessages) {
       {R"([{"role": "assistant", "content": "a", "reasoning_content": 1}, {"role": "user", "content": "b"}])", "messages[0].reasoning_content"},
       {R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])", "messages[1].role"}, {R"([{"role": "system", "content": "a"}])", "messages[0].role"}};
   for (const auto& [messages, param] : refused) ExpectRefused(Messages(messages), param, messages);
+}
+
+TEST(OpenAiChat, RefusesWhatItsRouteHasNot) {
+  const auto read = [](const std::string& messages, OpenAiRules rules) { return ReadOpenAiChat(*ParseBody(R"({"messages": )" + messages + "}"), kVocab, rules); };
+  const std::string prefix = R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "prefix": true}])";
+  EXPECT_TRUE(read(prefix, {.prefix = true}));
+  ExpectRefused(read(prefix, {.prefix = false}), "messages[1].prefix", "a prefix outside /beta");
+  ExpectRefused(Chat(R"("functions": [])"), "functions", "functions");
+  ExpectRefused(Chat(R"("function_call": "auto")"), "function_call", "function_call");
+}
+
+TEST(OpenAiChat, WantsTheCallOfAResult) {
+  const std::string result = R"({"role": "tool", "tool_call_id": "c", "content": "T"})";
+  ExpectRefused(Messages("[" + result + "]"), "messages[0].tool_call_id", "a result alone");
+  ExpectRefused(Messages(R"([{"role": "user", "content": "a"}, )" + result + "]"), "messages[1].tool_call_id", "a result without a call");
+  // An id that is written otherwise is no reason to refuse: the encoding has no ids.
+  EXPECT_TRUE(Messages(R"([{"role": "assistant", "tool_calls": [{"id": "other", "function": {"name": "f", "arguments": "{}"}}]}, )" + result + "]"));
 }
 
 TEST(OpenAiChat, ReadsTools) {

@@ -54,18 +54,31 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
 
 }  // namespace
 
-bool IsName(std::string_view name) noexcept {
+bool IsName(std::string_view name, std::size_t most) noexcept {
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
-  return !name.empty() && name.size() <= kMostNameBytes && std::all_of(name.begin(), name.end(), fits);
+  return !name.empty() && name.size() <= most && std::all_of(name.begin(), name.end(), fits);
+}
+
+Checked<void> CheckToolChoice(const CompletionRequest& request, const std::string& name_path) {
+  using Kind = ToolChoice::Kind;
+  const ToolChoice& choice = request.tool_choice;
+  if (choice.kind != Kind::kRequired && choice.kind != Kind::kNamed) return {};
+  if (request.tools.empty()) return Refuse(400, "tool_choice", "tool_choice: expected tools to choose from, found none; add tools", "invalid_value");
+  const auto chosen = [&](const Tool& tool) { return tool.name == choice.name; };
+  if (choice.kind == Kind::kRequired || std::any_of(request.tools.begin(), request.tools.end(), chosen)) return {};
+  return Refuse(400, name_path, name_path + ": expected the name of one of the tools, found \"" + diagnostics::Quoted(choice.name) + "\"; correct it", "invalid_value");
+}
+
+Checked<void> CheckToolCount(const JsonValue& tools) {
+  if (tools.AsArray() == nullptr) return WrongTypeAt("tools", "an array of tools", &tools);
+  const std::size_t count = tools.AsArray()->size();
+  if (count <= kMostTools) return {};
+  return Refuse(422, "tools", "tools: expected at most " + std::to_string(kMostTools) + ", found " + std::to_string(count) + "; offer fewer", "invalid_value");
 }
 
 Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request) {
   if (const JsonValue* tools = body.Find("tools")) {
-    if (tools->AsArray() == nullptr) return body.WrongType("tools", "an array of tools");
-    if (tools->AsArray()->size() > kMostTools) {
-      return Refuse(422, "tools", "tools: expected at most " + std::to_string(kMostTools) + ", found " + std::to_string(tools->AsArray()->size()) + "; offer fewer",
-                    "invalid_value");
-    }
+    TRY(CheckToolCount(*tools));
     std::unordered_set<std::string> names;
     for (const JsonValue& json : *tools->AsArray()) {
       const std::string place = "tools[" + std::to_string(request.tools.size()) + "]";
@@ -79,14 +92,7 @@ Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request) {
   TRY_ASSIGN(request.tool_choice, ReadChoice(body));
   TRY_ASSIGN(const std::optional<bool> parallel, body.Boolean("parallel_tool_calls"));
   request.parallel_tool_calls = parallel.value_or(true);
-  const bool forced = request.tool_choice.kind == ToolChoice::Kind::kRequired || request.tool_choice.kind == ToolChoice::Kind::kNamed;
-  if (forced && request.tools.empty()) return Refuse(400, "tool_choice", "tool_choice: expected tools to choose from, found none; add tools", "invalid_value");
-  const auto chosen = [&](const Tool& tool) { return tool.name == request.tool_choice.name; };
-  if (request.tool_choice.kind == ToolChoice::Kind::kNamed && std::none_of(request.tools.begin(), request.tools.end(), chosen)) {
-    return Refuse(400, "tool_choice.function.name", "tool_choice.function.name: expected the name of one of the tools, found \"" +
-                                                        diagnostics::Quoted(request.tool_choice.name) + "\"; correct it", "invalid_value");
-  }
-  return {};
+  return CheckToolChoice(request, "tool_choice.function.name");
 }
 
 Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request) {

@@ -13,12 +13,24 @@ text::Messages WithTools(const CompletionRequest& request) {
   return messages;
 }
 
+// Fill in the middle: what prompt and suffix bring is plain text.
+Checked<std::vector<std::int32_t>> GapIds(const ServedModel& model, const std::string& prompt, const std::string& suffix) {
+  for (const std::string_view token : {text::kFimBegin, text::kFimHole, text::kFimEnd}) {
+    if (model.tokenizer->Find(token)) continue;
+    return Refuse(400, "suffix", "suffix: expected none, since the tokenizer of this model has no "" + std::string(token) + "", found one; leave it out", "unsupported");
+  }
+  text::PromptPieces pieces;
+  pieces.Markup(text::kBeginOfSequence).Markup(text::kFimBegin).Plain(prompt).Markup(text::kFimHole).Plain(suffix).Markup(text::kFimEnd);
+  return model.tokenizer->EncodePieces(pieces.pieces());
+}
+
 Checked<std::vector<std::int32_t>> PromptIds(const ServedModel& model, const CompletionRequest& request) {
   if (request.kind == CompletionRequest::Kind::kChat) {
     const auto prompt = text::RenderPieces({.messages = WithTools(request), .encoding = model.encoding, .thinking = request.thinking});
     if (!prompt) return RefuseFor("messages", prompt.error());
     return model.tokenizer->EncodePieces(prompt->pieces());
   }
+  if (request.suffix) return GapIds(model, std::get<std::string>(request.prompt), *request.suffix);
   if (const auto* prompt = std::get_if<std::string>(&request.prompt)) return model.tokenizer->Encode(*prompt);
   const auto& ids = std::get<std::vector<std::int32_t>>(request.prompt);
   if (const Status known = model.tokenizer->CheckIds(ids); !known) return RefuseFor("prompt", known.error());
