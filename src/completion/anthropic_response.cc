@@ -63,21 +63,19 @@ std::string_view ErrorType(int status) {
 
 class AnthropicWriter : public ResponseWriter {
  public:
-  AnthropicWriter(const ServedModel& model, ResponseNames names, std::int64_t prompt_tokens)
-      : model_(model), names_(std::move(names)), prompt_tokens_(prompt_tokens) {}
+  AnthropicWriter(const ServedModel& model, ResponseNames names) : model_(model), names_(std::move(names)) {}
 
-  std::string Begin() override {
-    return Event("message_start", ", \"message\": " + Message("", "\"stop_reason\": null, \"stop_sequence\": null", UsageMembers(prompt_tokens_, 0, 0)));
-  }
+  std::string Begin() override { return {}; }
 
-  std::string Write(const Completion&, const Delta& delta) override {
-    std::string out;
+  std::string Write(const Completion& completion, const Delta& delta) override {
+    std::string out = Start(completion);
     for (const ReplyEvent& event : delta.events) out += WriteEvent(event);
     return out;
   }
 
   std::string End(const Completion& completion) override {
-    const std::string out = Close();
+    std::string out = Start(completion);
+    out += Close();
     return out + Event("message_delta", ", \"delta\": {" + StopMembers(*completion.answers().front()) + "}, \"usage\": " + UsageJson(completion.Usage())) +
            Event("message_stop", "");
   }
@@ -86,7 +84,7 @@ class AnthropicWriter : public ResponseWriter {
     return NamedEvent("error", WriteAnthropicError(error, names_.request_id));
   }
 
-  std::string KeepAlive() const override { return Event("ping", ""); }
+  std::string KeepAlive() const override { return started_ ? Event("ping", "") : std::string(kKeepAliveComment); }
 
   std::string Body(const Completion& completion) override {
     const Answer& answer = *completion.answers().front();
@@ -102,6 +100,13 @@ class AnthropicWriter : public ResponseWriter {
   }
 
  private:
+  // message_start, once. It waits for the completion, which knows how long the prompt is.
+  std::string Start(const Completion& completion) {
+    if (std::exchange(started_, true)) return {};
+    const std::string usage = UsageMembers(completion.prompt_tokens(), 0, 0);
+    return Event("message_start", ", \"message\": " + Message("", "\"stop_reason\": null, \"stop_sequence\": null", usage));
+  }
+
   std::string WriteEvent(const ReplyEvent& event) {
     std::string out;
     switch (event.kind) {
@@ -163,14 +168,15 @@ class AnthropicWriter : public ResponseWriter {
 
   const ServedModel& model_;
   ResponseNames names_;
-  std::int64_t prompt_tokens_, index_ = 0, calls_ = 0;
+  bool started_ = false;
+  std::int64_t index_ = 0, calls_ = 0;
   std::optional<Block> open_;
 };
 
 }  // namespace
 
-std::unique_ptr<ResponseWriter> MakeAnthropicWriter(const ServedModel& model, ResponseNames names, std::int64_t prompt_tokens) {
-  return std::make_unique<AnthropicWriter>(model, std::move(names), prompt_tokens);
+std::unique_ptr<ResponseWriter> MakeAnthropicWriter(const CompletionRequest&, const ServedModel& model, ResponseNames names) {
+  return std::make_unique<AnthropicWriter>(model, std::move(names));
 }
 
 std::string WriteAnthropicError(const RequestError& error, const std::string& request_id) {

@@ -14,9 +14,10 @@ namespace baleen::completion {
 /// cache_read_input_tokens those that were, cache_creation_input_tokens is 0.
 /// In a body, arguments that are no JSON object (the token limit cut the call) become {"arguments": TEXT}, as in the chat encoding; in a stream they
 /// stand as they came.
-/// prompt_tokens: what message_start gives as input_tokens, before the hits are known; message_delta then has the final counts.
-/// model must outlive the writer.
-std::unique_ptr<ResponseWriter> MakeAnthropicWriter(const ServedModel& model, ResponseNames names, std::int64_t prompt_tokens);
+/// message_start comes with the first token, a comment keeps the connection open until then; it counts the whole prompt as input_tokens, since the
+/// hits are not known yet, and message_delta has the final counts.
+/// Begin is empty. model must outlive the writer; of the request nothing is needed.
+std::unique_ptr<ResponseWriter> MakeAnthropicWriter(const CompletionRequest& request, const ServedModel& model, ResponseNames names);
 
 /// {"type": "error", "error": {"type": …, "message": …}, "request_id": …}; the type follows from the status.
 std::string WriteAnthropicError(const RequestError& error, const std::string& request_id);
