@@ -20,6 +20,9 @@ void AddGenerateCommand(CLI::App& app, int& exit_code);
 void AddChatCommand(CLI::App& app, int& exit_code);
 void AddScoreCommand(CLI::App& app, int& exit_code);
 void AddBatchCommand(CLI::App& app, int& exit_code);
+void AddKeysCommand(CLI::App& app, int& exit_code);
+void AddUsageCommand(CLI::App& app, int& exit_code);
+void AddCostCommand(CLI::App& app, int& exit_code);
 
 /// Checks BALEEN_ISA and BALEEN_THREADS, which every command knows, then runs its work and turns its Status into an exit code: 0, or the error printed to standard error and its ExitCode().
 void Run(int& exit_code, const std::function<Status()>& work);

@@ -38,7 +38,8 @@ std::optional<Refusal> MoneyRefusal(const Balance& balance, std::int64_t now) {
     return Refusal{Refusal::Kind::kMoney, message("in total", balance.money_total, *balance.quotas.money_total, "ask for a larger quota"), 0};
   }
   if (balance.quotas.money_per_month && balance.money_this_month >= *balance.quotas.money_per_month) {
-    return Refusal{Refusal::Kind::kMoney, message("a month", balance.money_this_month, *balance.quotas.money_per_month, "it begins anew with the next month (UTC)"),
+    return Refusal{Refusal::Kind::kMoney,
+                   message("a month", balance.money_this_month, *balance.quotas.money_per_month, "it begins anew with the next month (UTC)"),
                    FirstDayOfNextMonth(DayOf(now)) * kSecondsPerDay - now};
   }
   return std::nullopt;
@@ -83,7 +84,8 @@ const StoredKey* Accounts::Find(std::int64_t key) const {
 std::expected<Permit, Refusal> Accounts::Begin(std::int64_t key, std::int64_t now) {
   const std::lock_guard lock(mutex_);
   const StoredKey* stored = Find(key);
-  if (stored == nullptr || stored->facts.revoked) return std::unexpected(Refusal{Refusal::Kind::kUnknownKey, "this key is unknown or revoked; use another one", 0});
+  if (stored == nullptr || stored->facts.revoked)
+    return std::unexpected(Refusal{Refusal::Kind::kUnknownKey, "this key is unknown or revoked; use another one", 0});
   const Balance balance = BalanceOf(stored->facts, now);
   const Quotas& quotas = balance.quotas;
   if (quotas.concurrent_requests && balance.running >= *quotas.concurrent_requests) {

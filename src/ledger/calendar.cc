@@ -38,6 +38,13 @@ std::string WriteDay(std::int64_t day) {
   return text;
 }
 
+std::string WriteTime(std::int64_t unix_seconds) {
+  const std::int64_t day = DayOf(unix_seconds), clock = unix_seconds - day * kSecondsPerDay;
+  char text[24];
+  std::snprintf(text, sizeof text, "T%02d:%02d:%02dZ", static_cast<int>(clock / 3600), static_cast<int>(clock / 60 % 60), static_cast<int>(clock % 60));
+  return WriteDay(day) + text;
+}
+
 std::optional<std::int64_t> ParseDay(std::string_view text) {
   if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
   const auto year = Digits(text.substr(0, 4)), month = Digits(text.substr(5, 2)), day = Digits(text.substr(8, 2));

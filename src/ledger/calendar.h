@@ -20,6 +20,8 @@ std::int64_t FirstDayOfNextMonth(std::int64_t day);
 
 /// "2026-11-27".
 std::string WriteDay(std::int64_t day);
+/// "2026-11-27T08:30:05Z".
+std::string WriteTime(std::int64_t unix_seconds);
 /// The day since 1970-01-01 of "2026-11-27"; nothing for another text or a day that the calendar lacks.
 std::optional<std::int64_t> ParseDay(std::string_view text);
 /// Unix seconds of "2026-11-27", "2026-11-27T08:30:00Z" or plain unix seconds.

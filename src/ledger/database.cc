@@ -1,13 +1,12 @@
 #include "ledger/database.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-
-#include <sqlite3.h>
 
 #include "diagnostics/check.h"
 
@@ -52,7 +51,8 @@ diagnostics::Error SystemError(const std::string& path) {
 
 // A file that another connection of this process has open must not be opened and closed here: that would drop its locks.
 Status CheckFile(const std::string& path, bool create) {
-  if (path.find('\0') != std::string::npos || path.empty()) return diagnostics::InvalidInput("ledger: expected the name of a file, found '" + diagnostics::Quoted(path) + "'");
+  if (path.find('\0') != std::string::npos || path.empty())
+    return diagnostics::InvalidInput("ledger: expected the name of a file, found '" + diagnostics::Quoted(path) + "'");
   struct stat about = {};
   if (stat(path.c_str(), &about) != 0) {
     if (errno != ENOENT || !create) return SystemError(path);
@@ -145,7 +145,8 @@ Status Database::CheckFormat(bool create) {
   TRY_ASSIGN(const std::int64_t application, Number("PRAGMA application_id"));
   if (application != kApplicationId) {
     TRY_ASSIGN(const std::int64_t tables, Number("SELECT count(*) FROM sqlite_master"));
-    if (application != 0 || tables != 0) return diagnostics::InvalidInput(Named(path_) + ": expected a ledger, found another SQLite database; choose another file");
+    if (application != 0 || tables != 0)
+      return diagnostics::InvalidInput(Named(path_) + ": expected a ledger, found another SQLite database; choose another file");
     if (!create) return diagnostics::InvalidInput(Named(path_) + " is empty; make a key first: baleen keys create NAME --ledger FILE");
     TRY(MakeTables());
   }
@@ -161,7 +162,8 @@ Status Database::CheckWhole() const {
   TRY_ASSIGN(Statement check, Prepare("PRAGMA quick_check(1)"));
   TRY_ASSIGN(const bool answered, check.Step());
   if (!answered || check.Text(0) != "ok") {
-    return diagnostics::InvalidInput(Named(path_) + " is damaged: " + diagnostics::Quoted(answered ? check.Text(0) : "", 200) + "; restore a copy, or begin a new file");
+    return diagnostics::InvalidInput(Named(path_) + " is damaged: " + diagnostics::Quoted(answered ? check.Text(0) : "", 200) +
+                                     "; restore a copy, or begin a new file");
   }
   return {};
 }
@@ -197,14 +199,21 @@ Result<std::int64_t> Database::Number(const std::string& sql) const {
 
 diagnostics::Error Database::Failure(const std::string& doing) const {
   const int code = connection_ ? sqlite3_extended_errcode(connection_.get()) : SQLITE_NOMEM;
-  const std::string text = Named(path_) + ": " + doing + " failed: " + (connection_ ? diagnostics::Quoted(sqlite3_errmsg(connection_.get()), 200) : "no memory");
+  const std::string text =
+      Named(path_) + ": " + doing + " failed: " + (connection_ ? diagnostics::Quoted(sqlite3_errmsg(connection_.get()), 200) : "no memory");
   switch (code & 0xff) {
-    case SQLITE_NOTADB: return diagnostics::InvalidInput(Named(path_) + ": expected a ledger, found a file that is no SQLite database; choose another file");
-    case SQLITE_CORRUPT: return diagnostics::InvalidInput(text + "; the file is damaged: restore a copy, or begin a new file");
-    case SQLITE_ERROR: return diagnostics::InvalidInput(text + "; the file is no ledger, or damaged");
-    case SQLITE_FULL: return diagnostics::ResourceError(text + "; free disk space");
-    case SQLITE_BUSY: return diagnostics::ResourceError(text + "; another process has held it for " + std::to_string(kBusyMilliseconds / 1000) + " s: try again");
-    default: return diagnostics::ResourceError(text + "; check the disk and the permissions of the file and its folder");
+    case SQLITE_NOTADB:
+      return diagnostics::InvalidInput(Named(path_) + ": expected a ledger, found a file that is no SQLite database; choose another file");
+    case SQLITE_CORRUPT:
+      return diagnostics::InvalidInput(text + "; the file is damaged: restore a copy, or begin a new file");
+    case SQLITE_ERROR:
+      return diagnostics::InvalidInput(text + "; the file is no ledger, or damaged");
+    case SQLITE_FULL:
+      return diagnostics::ResourceError(text + "; free disk space");
+    case SQLITE_BUSY:
+      return diagnostics::ResourceError(text + "; another process has held it for " + std::to_string(kBusyMilliseconds / 1000) + " s: try again");
+    default:
+      return diagnostics::ResourceError(text + "; check the disk and the permissions of the file and its folder");
   }
 }
 

@@ -27,7 +27,8 @@ Status CheckQuotas(const Quotas& quotas) {
                                                                     {"money a month", quotas.money_per_month},
                                                                     {"money in total", quotas.money_total}};
   for (const auto& [name, value] : all) {
-    if (value && (*value < 0 || *value > kMost)) return diagnostics::InvalidInput(std::string("quota of ") + name + ": expected 0 to 2^63 - 1, found another number");
+    if (value && (*value < 0 || *value > kMost))
+      return diagnostics::InvalidInput(std::string("quota of ") + name + ": expected 0 to 2^63 - 1, found another number");
   }
   return {};
 }

@@ -39,14 +39,16 @@ Result<std::int64_t> NeedLiveKey(const Database& database, const std::string& na
   TRY(CheckKeyName(name));
   TRY_ASSIGN(const std::optional<std::int64_t> key, LiveKey(database, name));
   if (key) return *key;
-  return diagnostics::NotFound("ledger " + diagnostics::Quoted(database.path(), 300) + ": there is no live key '" + name + "'; see: baleen keys list --ledger FILE");
+  return diagnostics::NotFound("ledger " + diagnostics::Quoted(database.path(), 300) + ": there is no live key '" + name +
+                               "'; see: baleen keys list --ledger FILE");
 }
 
 std::optional<std::int64_t> Stored(const std::optional<PicoDollars>& money) { return money ? std::optional(static_cast<std::int64_t>(*money)) : std::nullopt; }
 
 Status AddQuotas(const Database& database, std::int64_t key, const Quotas& quotas) {
-  TRY_ASSIGN(Statement insert, database.Prepare("INSERT INTO quotas (key_id, time, concurrent_requests, tokens_per_day, tokens_total, money_per_month, money_total)"
-                                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  TRY_ASSIGN(Statement insert,
+             database.Prepare("INSERT INTO quotas (key_id, time, concurrent_requests, tokens_per_day, tokens_total, money_per_month, money_total)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   insert.Bind(1, key);
   insert.Bind(2, Now());
   insert.Bind(3, quotas.concurrent_requests);
@@ -129,7 +131,8 @@ Result<std::string> Ledger::CreateKey(const std::string& name, const Quotas& quo
     const Database& database = *parts_->orders;
     TRY_ASSIGN(Transaction transaction, Transaction::Begin(database, true));
     TRY_ASSIGN(const std::optional<std::int64_t> same, LiveKey(database, name));
-    if (same) return diagnostics::InvalidInput("key '" + name + "': expected a name that no live key has, found one that does; revoke it first, or choose another");
+    if (same)
+      return diagnostics::InvalidInput("key '" + name + "': expected a name that no live key has, found one that does; revoke it first, or choose another");
     TRY_ASSIGN(Statement insert, database.Prepare("INSERT INTO keys (name, hash, created) VALUES (?1, ?2, ?3) RETURNING id"));
     insert.Bind(1, name);
     insert.BindBytes(2, std::string_view(reinterpret_cast<const char*>(hash.data()), hash.size()));

@@ -23,7 +23,8 @@ constexpr char kReport[] =
     "SELECT coalesce(k.name, ?5), u.model, u.time / 86400, count(*), sum(u.status >= 400), sum(u.prompt_tokens), sum(u.hit_tokens), sum(u.miss_tokens),"
     " sum(u.completion_tokens), sum(u.reasoning_tokens), sum(u.cost / 1000000000), sum(u.cost % 1000000000)"
     " FROM usage u LEFT JOIN keys k ON k.id = u.key_id"
-    " WHERE (?1 IS NULL OR u.time >= ?1) AND (?2 IS NULL OR u.time < ?2) AND (?3 = '' OR k.name = ?3 OR (?3 = ?5 AND u.key_id IS NULL)) AND (?4 = 0 OR u.model = ?6)"
+    " WHERE (?1 IS NULL OR u.time >= ?1) AND (?2 IS NULL OR u.time < ?2) AND (?3 = '' OR k.name = ?3 OR (?3 = ?5 AND u.key_id IS NULL)) AND (?4 = 0 OR u.model "
+    "= ?6)"
     " GROUP BY 1, 2, 3";
 
 PicoDollars Money(const Statement& row, int column) { return PicoDollars{row.Integer(column)} * kPart + row.Integer(column + 1); }
@@ -33,7 +34,8 @@ Result<StoredKey> ReadKey(const Statement& row) {
   key.facts.id = row.Integer(0);
   key.facts.name = row.Text(1);
   const std::string hash = row.Text(2);
-  if (hash.size() != key.hash.size()) return diagnostics::InvalidInput("ledger: key " + diagnostics::Quoted(key.facts.name) + ": expected a hash of 32 bytes, found another size");
+  if (hash.size() != key.hash.size())
+    return diagnostics::InvalidInput("ledger: key " + diagnostics::Quoted(key.facts.name) + ": expected a hash of 32 bytes, found another size");
   std::copy(hash.begin(), hash.end(), key.hash.begin());
   key.facts.created = row.Integer(3);
   key.facts.revoked = row.OptionalInteger(4);
@@ -102,7 +104,8 @@ Result<UsageReport> LedgerReader::ReadUsage(const UsageFilter& filter) {
   while (true) {
     TRY_ASSIGN(const bool row, select.Step());
     if (!row) return report;
-    const UsageTotals totals = {select.Integer(3), select.Integer(4), select.Integer(5), select.Integer(6), select.Integer(7), select.Integer(8), select.Integer(9), Money(select, 10)};
+    const UsageTotals totals = {select.Integer(3), select.Integer(4), select.Integer(5), select.Integer(6),
+                                select.Integer(7), select.Integer(8), select.Integer(9), Money(select, 10)};
     report.total += totals;
     report.by_key[select.Text(0)] += totals;
     report.by_model[select.Text(1)] += totals;

@@ -1,5 +1,7 @@
 #include "ledger/ledger.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -13,9 +15,6 @@
 #include <future>
 #include <iterator>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "ledger/database.h"
 
@@ -101,7 +100,8 @@ TEST_F(LedgerTest, AKeyOpensAndOnlyItsHashIsStored) {
 
 TEST_F(LedgerTest, NamesAreCheckedAndFreeAgainAfterARevoke) {
   const auto ledger = Opened();
-  for (const std::string& name : {std::string(), std::string(65, 'a'), std::string("a b"), std::string("a\n"), std::string("é")}) EXPECT_FALSE(ledger->CreateKey(name, {}));
+  for (const std::string& name : {std::string(), std::string(65, 'a'), std::string("a b"), std::string("a\n"), std::string("é")})
+    EXPECT_FALSE(ledger->CreateKey(name, {}));
   const std::string first = ledger->CreateKey(std::string(64, 'a'), {}).value();
   EXPECT_FALSE(ledger->CreateKey(std::string(64, 'a'), {}));
   EXPECT_TRUE(ledger->Revoke(std::string(64, 'a')));

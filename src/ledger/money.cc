@@ -9,7 +9,8 @@ constexpr std::size_t kPlaces = 12;
 constexpr PicoDollars kMostDollars = 9'000'000;
 
 diagnostics::Error Wrong(std::string_view text) {
-  return diagnostics::InvalidInput("expected dollars as a decimal from 0 to 9000000 with at most 12 digits behind the point, found '" + diagnostics::Quoted(text) + "'");
+  return diagnostics::InvalidInput("expected dollars as a decimal from 0 to 9000000 with at most 12 digits behind the point, found '" +
+                                   diagnostics::Quoted(text) + "'");
 }
 
 bool IsDigits(std::string_view text) {

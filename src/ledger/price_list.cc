@@ -4,7 +4,6 @@
 #include <charconv>
 #include <fstream>
 #include <limits>
-
 #include <nlohmann/json.hpp>
 
 #include "diagnostics/check.h"
@@ -114,7 +113,8 @@ class PriceListReader {
   static Result<PriceList::Entry> Entry(const Json& json, const std::string& where) {
     PriceList::Entry entry;
     const Json* pattern = Find(json, "model");
-    if (pattern == nullptr || !pattern->is_string() || pattern->get_ref<const std::string&>().empty()) return Wrong(where + ".model", "a model's id, in which * stands for any text", pattern);
+    if (pattern == nullptr || !pattern->is_string() || pattern->get_ref<const std::string&>().empty())
+      return Wrong(where + ".model", "a model's id, in which * stands for any text", pattern);
     entry.pattern = pattern->get<std::string>();
     TRY_ASSIGN(entry.off_peak, Read(json, where));
     entry.peak = entry.off_peak;
@@ -123,7 +123,8 @@ class PriceListReader {
     if (peak != nullptr) {
       TRY_ASSIGN(entry.peak, Read(*peak, where + ".peak"));
     } else if (multiplier != nullptr) {
-      if (!multiplier->is_number_integer() || *multiplier < 1 || *multiplier > 100) return Wrong(where + ".peak_multiplier", "a whole number from 1 to 100", multiplier);
+      if (!multiplier->is_number_integer() || *multiplier < 1 || *multiplier > 100)
+        return Wrong(where + ".peak_multiplier", "a whole number from 1 to 100", multiplier);
       const auto times = multiplier->get<std::int64_t>();
       entry.peak = {entry.off_peak.hit * times, entry.off_peak.miss * times, entry.off_peak.output * times};
     }

@@ -1,12 +1,12 @@
 #include "ledger/price_list.h"
 
-#include <fstream>
-#include <iterator>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <fstream>
+#include <iterator>
 
 #include "ledger/calendar.h"
 #include "ledger/secret.h"
@@ -36,7 +36,8 @@ TEST(Money, DecimalsAreExact) {
   EXPECT_EQ(ParseDollars("0.000000000001").value(), PicoDollars{1});
   EXPECT_EQ(ParseDollars(".5").value(), ParseDollars("0.50").value());
   EXPECT_EQ(ParseDollars("9000000").value(), 9'000'000 * kPicoDollarsPerDollar);
-  for (const char* wrong : {"", ".", "-1", "+1", "1e3", "1,5", "9000000.000000000001", "0.0000000000001", "nan", " 1", "1.2.3", "99999999999999999999999"}) EXPECT_FALSE(ParseDollars(wrong)) << wrong;
+  for (const char* wrong : {"", ".", "-1", "+1", "1e3", "1,5", "9000000.000000000001", "0.0000000000001", "nan", " 1", "1.2.3", "99999999999999999999999"})
+    EXPECT_FALSE(ParseDollars(wrong)) << wrong;
   EXPECT_EQ(WriteDollars(0), "0.00");
   EXPECT_EQ(WriteDollars(-1), "-0.000000000001");
   EXPECT_EQ(WriteDollars(1'500'000'000'000), "1.50");
@@ -62,8 +63,15 @@ TEST(PriceList, TheShippedOneHasThePublishedPrices) {
 TEST(PriceList, PeakHoursHoldFromTheirFirstSecondToTheirLast) {
   const PriceList list = PriceList::Shipped();
   for (const char* day : {"2026-11-23", "2026-11-27"}) {  // Monday, Friday
-    for (const auto& [clock, peak] : {std::pair{"T00:59:59Z", false}, {"T01:00:00Z", true}, {"T03:59:59Z", true}, {"T04:00:00Z", false}, {"T05:59:59Z", false},
-                                     {"T06:00:00Z", true}, {"T09:59:59Z", true}, {"T10:00:00Z", false}, {"T23:59:59Z", false}}) {
+    for (const auto& [clock, peak] : {std::pair{"T00:59:59Z", false},
+                                      {"T01:00:00Z", true},
+                                      {"T03:59:59Z", true},
+                                      {"T04:00:00Z", false},
+                                      {"T05:59:59Z", false},
+                                      {"T06:00:00Z", true},
+                                      {"T09:59:59Z", true},
+                                      {"T10:00:00Z", false},
+                                      {"T23:59:59Z", false}}) {
       EXPECT_EQ(list.IsPeak(At(std::string(day) + clock)), peak) << day << clock;
     }
   }
@@ -74,7 +82,8 @@ TEST(PriceList, PeakHoursHoldFromTheirFirstSecondToTheirLast) {
 
 TEST(PriceList, DaysWithoutPeakAndEndsOfDays) {
   const PriceList list = PriceList::Parse(R"({"source": "s", "date": "2026-01-01", "models": [{"model": "*", "hit": 0, "miss": "0.000001", "output": 10000}],
-    "peak": {"hours": [{"days": ["sun"], "from": "00:00", "until": "24:00"}], "except": ["2026-11-29"]}})").value();
+    "peak": {"hours": [{"days": ["sun"], "from": "00:00", "until": "24:00"}], "except": ["2026-11-29"]}})")
+                             .value();
   EXPECT_TRUE(list.IsPeak(At("2026-11-22")));
   EXPECT_TRUE(list.IsPeak(At("2026-11-22T23:59:59Z")));
   EXPECT_FALSE(list.IsPeak(At("2026-11-23")));
@@ -94,7 +103,9 @@ TEST(PriceList, CostsAreExact) {
 RC_GTEST_PROP(PriceList, EveryPriceOfSixDecimalsIsExact, ()) {
   const std::int64_t micro = *rc::gen::inRange<std::int64_t>(0, 10'000'000'001);
   const std::string price = WriteDollars(PicoDollars{micro} * 1'000'000);
-  const PriceList list = PriceList::Parse(R"({"source": "s", "date": "2026-01-01", "models": [{"model": "*", "hit": 0, "miss": )" + price + R"(, "output": ")" + price + "\"}]}").value();
+  const PriceList list =
+      PriceList::Parse(R"({"source": "s", "date": "2026-01-01", "models": [{"model": "*", "hit": 0, "miss": )" + price + R"(, "output": ")" + price + "\"}]}")
+          .value();
   RC_ASSERT(list.OffPeak("x")->miss == micro);
   RC_ASSERT(list.OffPeak("x")->output == micro);
 }
@@ -128,8 +139,10 @@ TEST(Calendar, DaysMonthsAndTimes) {
   EXPECT_EQ(MonthOf(DayOf(At("2027-01-01"))) - MonthOf(DayOf(At("2026-12-31"))), 1);
   EXPECT_EQ(WeekdayOf(DayOf(At("2026-11-23"))), 0);
   EXPECT_EQ(At("2026-11-27T08:30:05Z") - At("2026-11-27"), 8 * 3600 + 30 * 60 + 5);
+  EXPECT_EQ(WriteTime(At("2026-11-27T08:30:05Z")), "2026-11-27T08:30:05Z");
   EXPECT_EQ(At("123"), 123);
-  for (const char* wrong : {"", "2026-2-01", "2026-02-30", "2026-11-27T08:30:05", "2026-11-27T25:00:00Z", "-1", "2026-11-27 08:30:05Z", "2026-11-27TZ", "1969-12-31"}) {
+  for (const char* wrong :
+       {"", "2026-2-01", "2026-02-30", "2026-11-27T08:30:05", "2026-11-27T25:00:00Z", "-1", "2026-11-27 08:30:05Z", "2026-11-27TZ", "1969-12-31"}) {
     EXPECT_FALSE(ParseTime(wrong)) << wrong;
   }
 }

@@ -4,7 +4,8 @@ namespace baleen::ledger {
 namespace {
 
 constexpr char kInsert[] =
-    "INSERT INTO usage (request_id, key_id, model, route, time, prompt_tokens, hit_tokens, miss_tokens, completion_tokens, reasoning_tokens, choices, status, finish,"
+    "INSERT INTO usage (request_id, key_id, model, route, time, prompt_tokens, hit_tokens, miss_tokens, completion_tokens, reasoning_tokens, choices, status, "
+    "finish,"
     " queue_seconds, first_token_seconds, total_seconds, cost) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
     " ON CONFLICT (request_id) DO NOTHING";
 

@@ -25,7 +25,8 @@ Status CheckRecord(const UsageRecord& record) {
     if (!IsText(*text, 0, 1024)) return Wrong("model, route and finish", "at most 1,024 bytes without control characters");
   }
   if (record.time < 0 || record.time > std::int64_t{1} << 40) return Wrong("time", "unix seconds");
-  for (const std::int64_t tokens : {record.prompt_tokens, record.hit_tokens, record.miss_tokens, record.completion_tokens, record.reasoning_tokens, record.choices}) {
+  for (const std::int64_t tokens :
+       {record.prompt_tokens, record.hit_tokens, record.miss_tokens, record.completion_tokens, record.reasoning_tokens, record.choices}) {
     if (tokens < 0 || tokens > kMostTokens) return Wrong("tokens and choices", "0 to 2^40");
   }
   if (record.status < 0 || record.status > 999) return Wrong("status", "a status of HTTP");
