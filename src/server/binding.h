@@ -1,11 +1,20 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "diagnostics/result.h"
 
 namespace baleen::server {
+
+/// Where to listen.
+struct Binding {
+  std::string host = "127.0.0.1";  // an address or a name; of a name the first address is taken
+  std::uint16_t port = 8080;       // 0: the system picks one
+  std::string tls_certificate;     // PEM files; both empty: plain HTTP
+  std::string tls_key;
+};
 
 /// True for localhost, 127.0.0.0/8 and ::1 (with or without brackets): only this machine can reach it.
 bool IsLoopback(std::string_view host);

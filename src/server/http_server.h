@@ -11,19 +11,12 @@
 #include <string_view>
 
 #include "diagnostics/result.h"
+#include "server/binding.h"
 #include "server/http.h"
 #include "server/limits.h"
 #include "server/router.h"
 
 namespace baleen::server {
-
-/// Where to listen.
-struct Binding {
-  std::string host = "127.0.0.1";  // an address or a name; of a name the first address is taken
-  std::uint16_t port = 8080;       // 0: the system picks one
-  std::string tls_certificate;     // PEM files; both empty: plain HTTP
-  std::string tls_key;
-};
 
 /// What the core asks of its owner, on the I/O thread. Both may be empty.
 struct ServerHooks {

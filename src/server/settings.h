@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "diagnostics/result.h"
-#include "server/http_server.h"
+#include "server/binding.h"
 #include "server/limits.h"
 
 namespace baleen::server {
