@@ -1,5 +1,8 @@
 #include "completion/prompt.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "text/special_tokens.h"
 
 namespace baleen::completion {
@@ -11,6 +14,20 @@ text::Messages WithTools(const CompletionRequest& request) {
   if (messages.empty() || messages.front().role != "system") messages.insert(messages.begin(), {.role = "system", .content = {}});
   for (const Tool& tool : request.tools) messages.front().tools.push_back(tool.function_json);
   return messages;
+}
+
+// Ids that are no longer this model's are forgotten; a turn that was cut gets its end token.
+void CompleteSampled(const ServedModel& model, text::Messages& messages) {
+  const text::Tokenizer& tokenizer = *model.tokenizer;
+  const std::optional<std::int32_t> thinking_end = tokenizer.Find(text::kThinkingEnd);
+  for (text::Message& message : messages) {
+    std::vector<std::int32_t>& ids = message.sampled;
+    if (!tokenizer.CheckIds(ids)) ids.clear();
+    if (ids.empty()) continue;
+    if (std::find(model.end_ids.begin(), model.end_ids.end(), ids.back()) == model.end_ids.end()) ids.push_back(tokenizer.end_id());
+    const bool ends_thinking = thinking_end && std::find(ids.begin(), ids.end(), *thinking_end) != ids.end();
+    message.sampled_thinking = message.sampled_thinking || ends_thinking || !message.reasoning_content.empty();
+  }
 }
 
 // Fill in the middle: what prompt and suffix bring is plain text.
@@ -26,7 +43,9 @@ Checked<std::vector<std::int32_t>> GapIds(const ServedModel& model, const std::s
 
 Checked<std::vector<std::int32_t>> PromptIds(const ServedModel& model, const CompletionRequest& request) {
   if (request.kind == CompletionRequest::Kind::kChat) {
-    const auto prompt = text::RenderPieces({.messages = WithTools(request), .encoding = model.encoding, .thinking = request.thinking});
+    text::Messages messages = WithTools(request);
+    CompleteSampled(model, messages);
+    const auto prompt = text::RenderPieces({.messages = std::move(messages), .encoding = model.encoding, .thinking = request.thinking});
     if (!prompt) return RefuseFor("messages", prompt.error());
     return model.tokenizer->EncodePieces(prompt->pieces());
   }

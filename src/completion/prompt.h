@@ -32,7 +32,9 @@ struct Prompt {
 };
 
 /// The prompt's tokens: messages in the chat encoding, with the request's tools in the first system message; a raw prompt as it stands.
-/// What messages bring is encoded as plain text; special tokens are recognised in a raw prompt. A response format adds nothing.
+/// What messages bring is encoded as plain text; special tokens are recognised in a raw prompt. A response format adds nothing. Sampled ids of
+/// earlier turns stand for their text (text::Message::sampled); those that this tokenizer does not know are not used, and without an end
+/// token they get one. A turn with </think> among its ids, or with reasoning, was a thinking one.
 /// Errors: messages that cannot be rendered, ids without a token, an empty prompt, one that leaves no room in the context.
 Checked<Prompt> BuildPrompt(const ServedModel& model, const CompletionRequest& request);
 

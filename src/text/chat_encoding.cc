@@ -250,12 +250,26 @@ class Renderer {
     return {};
   }
 
+  bool KeepsReasoning(std::size_t i) const {
+    const bool answers_task = i > 0 && turns_[i - 1].message.task.has_value();
+    return thinking_ && !answers_task && (!drop_thinking_ || static_cast<std::ptrdiff_t>(i) > last_user_);
+  }
+
+  // Do the sampled ids stand for the turn?
+  bool IsReplayed(std::size_t i) const {
+    if (i == 0 || i >= turns_.size()) return false;
+    const Message& message = turns_[i].message;
+    const bool asked = IsUserLike(turns_[i - 1]) && !turns_[i - 1].message.task;
+    return message.role == "assistant" && !message.sampled.empty() && !message.without_end && asked && (!message.sampled_thinking || KeepsReasoning(i));
+  }
+
   Status AppendAssistant(std::size_t i) {
     const Message& message = turns_[i].message;
-    const bool answers_task = i > 0 && turns_[i - 1].message.task.has_value();
-    if (thinking_ && !answers_task && (!drop_thinking_ || static_cast<std::ptrdiff_t>(i) > last_user_)) {
-      out_.Plain(message.reasoning_content).Markup(kThinkingEnd);
+    if (IsReplayed(i)) {
+      out_.Sampled(message.sampled);
+      return {};
     }
+    if (KeepsReasoning(i)) out_.Plain(message.reasoning_content).Markup(kThinkingEnd);
     out_.Plain(message.content);
     TRY(AppendCalls(message.tool_calls, out_));
     if (!message.without_end) out_.Markup(kEndOfSequence);
@@ -270,7 +284,8 @@ class Renderer {
     }
     if (const std::optional<std::string>& task = turns_[i].message.task) return AppendTask(*task);
     if (!IsUserLike(turns_[i])) return {};
-    const bool thinks = thinking_ && (!drop_thinking_ || static_cast<std::ptrdiff_t>(i) >= last_user_);
+    const bool thinks =
+        IsReplayed(i + 1) ? turns_[i + 1].message.sampled_thinking : thinking_ && (!drop_thinking_ || static_cast<std::ptrdiff_t>(i) >= last_user_);
     out_.Markup(kAssistant).Markup(thinks ? kThinkingStart : kThinkingEnd);
     return {};
   }
@@ -334,7 +349,9 @@ Result<PromptPieces> RenderPieces(const RenderRequest& request) {
 }
 
 Result<std::string> RenderPrompt(const RenderRequest& request) {
-  TRY_ASSIGN(const PromptPieces prompt, RenderPieces(request));
+  RenderRequest unsampled = request;
+  for (Message& message : unsampled.messages) message.sampled.clear();
+  TRY_ASSIGN(const PromptPieces prompt, RenderPieces(unsampled));
   std::string text;
   for (const PromptPiece& piece : prompt.pieces()) text += piece.text;
   return text;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,11 @@ struct Message {
   std::string response_format;       // system, developer: JSON; empty = none
   std::optional<std::string> task;   // action, query, authority, domain, title, read_url
   bool without_end = false;          // wo_eos: an assistant's text that goes on
+
+  // assistant: the ids that were sampled for this turn, from behind its <think> or </think> to its end token. They stand in the prompt
+  // instead of the turn's text, so that the prompt goes on exactly from what the model's cache holds.
+  std::vector<std::int32_t> sampled;
+  bool sampled_thinking = false;  // the turn was prompted with <think>
 };
 using Messages = std::vector<Message>;
 
@@ -67,7 +73,9 @@ struct RenderRequest {
 /// Source    specification §11.3 to §11.6
 Result<std::string> RenderPrompt(const RenderRequest& request);
 
-/// The same prompt, ready for Tokenizer::EncodePieces: whatever a message brought is plain text in it.
+/// The same prompt, ready for Tokenizer::EncodePieces: whatever a message brought is plain text in it. An assistant's turn with `sampled` ids is
+/// those ids behind <think> or </think> as it was prompted; its text is used where the encoding drops its reasoning, where it goes on
+/// (without_end), and where no question stands in front of it. RenderPrompt always uses the text.
 Result<PromptPieces> RenderPieces(const RenderRequest& request);
 
 }  // namespace baleen::text

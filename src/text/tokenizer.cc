@@ -97,13 +97,19 @@ std::vector<std::int32_t> Tokenizer::EncodePieces(std::span<const PromptPiece> p
   std::vector<std::int32_t> ids;
   std::string run;
   const auto plain = [&](std::string_view text) { run += text; };
-  const auto token = [&](std::int32_t id) {
+  const auto end_run = [&] {
     AppendPlain(run, ids);
     run.clear();
+  };
+  const auto token = [&](std::int32_t id) {
+    end_run();
     ids.push_back(id);
   };
   for (const PromptPiece& piece : pieces) {
-    if (piece.plain) {
+    if (!piece.ids.empty()) {
+      end_run();
+      ids.insert(ids.end(), piece.ids.begin(), piece.ids.end());
+    } else if (piece.plain) {
       run += piece.text;
     } else {
       raw_added_.Find(piece.text, [&](std::string_view rest) { normalized_added_.Find(rest, plain, token); }, token);

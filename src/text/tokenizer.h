@@ -29,7 +29,8 @@ class Tokenizer {
   /// The same, but a text that looks like an added token stays text: for what a user wrote.
   std::vector<std::int32_t> EncodePlain(std::string_view text) const;
   /// Added tokens are recognised inside pieces of markup only; between two of them the text is encoded as one, whatever pieces it came in.
-  /// So this is Encode of the whole wherever plain text and the edges of pieces hold no added token.
+  /// So this is Encode of the whole wherever plain text and the edges of pieces hold no added token. Sampled ids are copied, and the text on
+  /// either side of them is encoded apart.
   std::vector<std::int32_t> EncodePieces(std::span<const PromptPiece> pieces) const;
 
   /// The bytes of the ids one after another; not UTF-8 if a code point is cut. Ids that name no token give nothing: see CheckIds.
