@@ -91,6 +91,11 @@ class Browser:
     def run(self, script, *arguments):
         return self._session("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
+    def run_async(self, script, *arguments):
+        """The value of a script that may await."""
+        script = f"const done = arguments[arguments.length - 1]; (async (...given) => {{ {script} }})(...arguments).then(done, (error) => done(String(error)));"
+        return self._session("POST", "/execute/async", {"script": script, "args": list(arguments)})
+
     def until(self, script, *arguments, limit=8.0):
         """Waits until the script returns something true, and gives it."""
         ends = time.monotonic() + limit

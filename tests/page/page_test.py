@@ -3,68 +3,22 @@
 needs. BALEEN_PAGE_FILES names files.txt of the build. Exit code 77 if no Chromium is installed."""
 
 import json
-import os
 import re
 import sys
 import tempfile
 import unittest
 
-import mock_server
 import replies
-from browser import Browser, missing
-
-FILES = os.environ.get("BALEEN_PAGE_FILES", "")
-DONE = "return document.querySelector('#messages .usage, #messages .problem:not([hidden])') !== null && document.querySelector('#stop').hidden"
-LAST = "[...document.querySelectorAll('.answer')].at(-1)"
+from browser import missing
+from page_case import DONE, LAST, PageTest, contrast
 
 
 def setUpModule():
-    PageTest.server = mock_server.Server(FILES).start()
-    PageTest.browser = Browser()
+    PageTest.begin()
 
 
 def tearDownModule():
-    PageTest.browser.close()
-    PageTest.server.shutdown()
-    PageTest.server.server_close()
-
-
-class PageTest(unittest.TestCase):
-    server = None
-    browser = None
-
-    def setUp(self):
-        self.server.key = None
-        self.server.ledger = True
-        self.browser.resize(1280, 800)
-        self.browser.prefer(prefers_color_scheme="light")
-        self.fresh()
-        self.server.bodies.clear()
-        self.server.outside.clear()
-
-    def fresh(self):
-        """A browser that was never here."""
-        self.browser.cdp("Storage.clearDataForOrigin", origin=self.server.address, storageTypes="all")
-        self.browser.cdp("Page.navigate", url="about:blank")
-        self.browser.open(self.server.address + "/")
-        self.browser.run("sessionStorage.clear()")
-        self.browser.log()
-
-    def tearDown(self):
-        complaints = [entry["message"] for entry in self.browser.log() if entry["level"] in ("SEVERE", "WARNING") and "status of 4" not in entry["message"]
-                      and "status of 5" not in entry["message"] and "ERR_INCOMPLETE_CHUNKED" not in entry["message"]]
-        self.assertEqual(complaints, [], "the browser complains: a violated policy or an error in a script")
-        self.assertEqual(self.server.outside, [], "the page asked for what is not there")
-
-    def send(self, text):
-        self.browser.type("#composer-text", text + "\ue007")
-
-    def ask(self, text, limit=10.0):
-        self.send(text)
-        self.browser.until(DONE, limit=limit)
-
-    def answer(self):
-        return self.browser.run(f"return {LAST}.querySelector('article > .prose').innerText")
+    PageTest.end()
 
 
 class ChatTest(PageTest):
@@ -148,6 +102,37 @@ class ChatTest(PageTest):
         self.browser.until("return document.querySelectorAll('.answer .katex').length >= 3 && document.querySelector('.hljs-keyword')")
         self.assertEqual(self.answer(), streamed)
 
+    def test_any_split_of_a_text_is_rendered_alike(self):
+        script = """
+          const { readBlocks, renderBlocks, splitOpen } = await import('/app/markdown.js');
+          const html = (...fragments) => {
+            const box = document.createElement('div');
+            box.append(...fragments);
+            return box.innerHTML.replace(/\\s+/g, ' ');
+          };
+          const [text, longest, seed] = given;
+          const whole = html(renderBlocks(readBlocks(text)));
+          let state = seed, tail = '', at = 0;
+          const parts = [];
+          while (at < text.length) {
+            state = (state * 1103515245 + 12345) % 2147483648;
+            const length = 1 + state % longest;
+            tail += text.slice(at, at + length);
+            at += length;
+            const { closed, rest } = splitOpen(tail);
+            if (closed.length > 0) parts.push(renderBlocks(closed));
+            tail = rest;
+          }
+          const pieces = parts.length;
+          const streamed = html(...parts, renderBlocks(readBlocks(tail)));
+          return [streamed === whole ? '' : streamed + ' INSTEAD OF ' + whole, pieces];
+        """
+        for text in (replies.RICH, replies.BLOCKS):
+            for seed in range(24):
+                difference, pieces = self.browser.run_async(script, text, (3, 12, 60)[seed % 3], seed)
+                self.assertEqual(difference, "", f"seed {seed}")
+                self.assertGreater(pieces, 3)
+
     def test_tabs_of_code_stay_tabs(self):
         self.ask("tabs")
         self.assertEqual(self.browser.run("return document.querySelector('.answer pre').textContent"), "all:\n\tcc -o a a.c\n\n\t@echo done\n")
@@ -159,6 +144,11 @@ class ChatTest(PageTest):
         self.assertIn("last words", self.browser.run(f"return {LAST}.querySelector('article > .prose').textContent"))
         self.assertIn("most tokens", self.browser.text(".finish"))
         self.assertLess(self.browser.run("return window.longest"), 1500)
+        shown = f"return [{LAST}.querySelectorAll('p').length, {LAST}.querySelectorAll('.code-frame').length]"
+        streamed = self.browser.run(shown)
+        self.assertGreater(streamed[0], 1500)
+        self.browser.open(self.server.address + "/")
+        self.assertEqual(self.browser.run(shown), streamed)
 
     def test_settings_reach_the_request(self):
         self.browser.click("#open-settings")
@@ -195,6 +185,7 @@ class ChatTest(PageTest):
         self.browser.until("return document.querySelector('#results-form') !== null")
         self.assertEqual(self.server.bodies[-1]["tools"][0]["function"]["name"], "get_weather")
         self.assertEqual(self.browser.text(".call-name"), "get_weather")
+        self.browser.until("return document.activeElement.id === 'result-0'")
         self.assertEqual(self.browser.text(".call pre"), '{\n  "place": "Turku",\n  "days": 3\n}')
         self.browser.type("#results-form textarea", "rain")
         self.browser.click("#results-form button")
@@ -266,6 +257,17 @@ class KeepingTest(PageTest):
         self.browser.click("#conversations li .open")
         self.assertIn("<img", self.browser.text(".answer"))
         self.assertIsNone(self.browser.run("return window.hacked ?? null"))
+
+    def test_a_browser_without_a_database_keeps_them_too(self):
+        script = self.browser.cdp("Page.addScriptToEvaluateOnNewDocument", source="indexedDB.open = () => { throw new Error('off'); }")["identifier"]
+        try:
+            self.browser.open(self.server.address + "/")
+            self.ask("keep this")
+            self.browser.open(self.server.address + "/")
+            self.assertEqual(self.answer(), "You said: keep this")
+            self.assertEqual(self.browser.count("#conversations li"), 1)
+        finally:
+            self.browser.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
     def test_an_answer_goes_on_while_another_conversation_is_open(self):
         self.send("slow please")
@@ -477,15 +479,6 @@ class UseTest(PageTest):
         self.assertGreater(self.server.polls, polls)
         self.browser.run("location.hash = '#/'")
         self.assertTrue(self.browser.run("return document.querySelector('#dashboard').hidden && !document.querySelector('#chat').hidden"))
-
-
-def contrast(first, second):
-    def light(colour):
-        parts = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-    high, low = sorted((light(first), light(second)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
 
 
 if __name__ == "__main__":

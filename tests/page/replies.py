@@ -38,6 +38,79 @@ It converges when \(\eta < 2/L\), with `L` the [Lipschitz constant](https://exam
 
 THOUGHT = "The person asks about gradient descent. I should show the **update rule**, a short program, and what goes wrong with $\\eta$."
 
+BLOCKS = r"""# Title
+
+Intro with $x^2$ and \(y\).
+- one
+- two
+
+  more of two
+
+      indented
+- three
+   ```js
+   let a = 1;
+
+   let b;
+   ```
+
+1. a
+
+   ```
+   x
+
+   y
+   ```
+2. b
+
+> quote
+> more
+>
+> - in
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+\[
+a
+= b
+- c
+\]
+
+$$
+\begin{aligned}
+x &= 1 \\
+- y &= 2
+\end{aligned}
+$$
+
+Setext
+======
+
+~~~~text
+```
+inner
+```
+
+- no list
+
+~~~~
+
+    indented code
+
+    more
+
+***
+
+para `code $5` and $6 end  
+broken line
+
+```
+unclosed
+
+fence"""
+
 HOSTILE = """Hello <script>window.hacked = 1</script> <img src=x onerror="window.hacked = 2">
 
 <svg onload="window.hacked = 3"><a href="javascript:window.hacked=4">x</a></svg>

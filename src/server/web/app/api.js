@@ -60,7 +60,8 @@ async function failure(response) {
   }
   const retryAfter = Math.max(0, Math.min(3600, Number.parseInt(response.headers.get('Retry-After') ?? '0', 10) || 0));
   const words = WORDS[response.status] ?? `The server answered with status ${response.status}.`;
-  const parts = [said === '' ? words : WORDS[response.status] ? `${words} It says: ${said}` : `The server refused: ${said}`];
+  const sentence = said === '' || /[.!?]$/.test(said) ? said : `${said}.`;
+  const parts = [said === '' ? words : WORDS[response.status] ? `${words} It says: ${sentence}` : `The server refused: ${sentence}`];
   if (retryAfter > 0) parts.push(`Try again in ${retryAfter} s.`);
   return new RequestError(parts.join(' '), { status: response.status, retryAfter });
 }

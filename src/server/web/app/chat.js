@@ -12,6 +12,7 @@ export class Chat {
   #store;
   #changed;
   #runs = new Map();
+  #removed = new Set();  // ids; what is still being written of them is not kept
   #models = [];
   #follows = true;
 
@@ -65,7 +66,7 @@ export class Chat {
 
   /// Keeps a conversation that has messages.
   async keep(conversation) {
-    if (conversation.messages.length === 0) return;
+    if (conversation.messages.length === 0 || this.#removed.has(conversation.id)) return;
     if (!this.conversations.includes(conversation)) this.conversations.push(conversation);
     try {
       await this.#store.put(structuredClone(conversation));
@@ -75,6 +76,7 @@ export class Chat {
   }
 
   async remove(conversation) {
+    this.#removed.add(conversation.id);
     this.#runs.get(conversation.id)?.stop();
     this.conversations.splice(this.conversations.indexOf(conversation), 1);
     await this.#store.remove(conversation.id);
@@ -139,6 +141,12 @@ export class Chat {
     field.style.height = `${Math.min(field.scrollHeight, 260)}px`;
   }
 
+  // Who waits in an empty message field for the answer is taken to the result that is asked for.
+  #goToResult() {
+    const field = byId('composer-text');
+    if (document.activeElement === field && field.value === '') byId('messages').querySelector('#results-form textarea')?.focus();
+  }
+
   #scrollDown() {
     if (this.#follows) byId('scroll').scrollTop = byId('scroll').scrollHeight;
   }
@@ -194,7 +202,12 @@ export class Chat {
   async #answer() {
     const conversation = this.current;
     conversation.changed = Date.now();
-    if (this.#models.length === 0) await this.loadModels();
+    if (this.#models.length === 0) {
+      this.draw();
+      this.#note('Asking for the model');
+      await this.loadModels();
+      if (this.#runs.has(conversation.id)) return;  // sent twice meanwhile: the first to come back answers both
+    }
     const model = this.#models.includes(conversation.settings.model) ? conversation.settings.model : this.#models[0] ?? 'default';
     const run = new Run(conversation, model);
     this.#runs.set(conversation.id, run);
@@ -208,10 +221,11 @@ export class Chat {
     clearInterval(saving);
     if (this.#runs.get(conversation.id) !== run) return;  // cut off by an edit
     this.#runs.delete(conversation.id);
-    if (this.conversations.includes(conversation)) await this.keep(conversation);
+    await this.keep(conversation);
     if (conversation === this.current) {
       this.#drawState();
       this.#scrollDown();
+      this.#goToResult();
     }
     this.#announceEnd(run);
     if (problem?.status === 401 && await askForKey() && conversation.messages.at(-1) === run.message) this.#regenerate(run.message);

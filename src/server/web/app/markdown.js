@@ -19,8 +19,9 @@ const CLEAN = {
   RETURN_DOM_FRAGMENT: true,
 };
 const LONGEST_BLOCK = 200000;  // characters of one block that are still read as Markdown
+const PIECE = 50000;  // characters that are read at once
 const LONGEST_CODE = 60000;  // … that are still highlighted
-const TAB = '\uE009';  // stands for a tab inside a code fence, which marked would turn into spaces
+export const TAB = '\uE009';  // stands for a tab inside a code fence, which marked would turn into spaces
 
 const escapes = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 export const escapeHtml = (text) => text.replace(/[&<>"']/g, (character) => escapes[character]);
@@ -60,7 +61,7 @@ inlineMath.renderer = (token) => `<span class="formula${token.display ? ' displa
 
 marked.use({
   gfm: true, breaks: false, headerIds: false, mangle: false,
-  extensions: [blockMath, inlineMath],
+  extensions: [blockMath, inlineMath, { name: 'plain', renderer: (token) => `<p class="verbatim">${escapeHtml(token.raw)}</p>` }],
   renderer: {
     html: (html) => escapeHtml(html),
     heading: (text, level) => `<h${Math.min(6, level + 2)}>${text}</h${Math.min(6, level + 2)}>`,
@@ -69,35 +70,68 @@ marked.use({
   },
 });
 
-function guardTabs(text) {
-  if (!text.includes('\t')) return text;
+// The text as marked will cut it, with the tabs inside code fences guarded, and whether its last fence is open.
+function readFences(text) {
   let fence = '';
-  return text.split('\n').map((line) => {
+  const lines = text.replaceAll('\r', '').split('\n').map((line) => {
     const mark = /^ {0,3}(```+|~~~+)/.exec(line)?.[1] ?? '';
     if (fence === '') fence = mark;
     else if (mark.startsWith(fence) && line.trim() === mark) fence = '';
     else return line.replaceAll('\t', TAB);
-    return line;
-  }).join('\n');
+    return line.replace(/^( *)(\t+)/, (_, spaces, tabs) => spaces + '    '.repeat(tabs.length));
+  });
+  return { guarded: lines.join('\n'), open: fence !== '' };
 }
 
-/// The blocks of a text; their `raw` put together is the text again (with guarded tabs).
-export function readBlocks(text) {
-  if (text.length > LONGEST_BLOCK) return [{ type: 'plain', raw: text }];
+function cut(text) {
+  if (text.length > LONGEST_BLOCK) return { blocks: [{ type: 'plain', raw: text }], guarded: text };
   try {
-    return marked.lexer(guardTabs(text));
+    const { guarded, open } = readFences(text);
+    // marked sees an open fence only where a line ends.
+    return { blocks: marked.lexer(open && !guarded.endsWith('\n') ? `${guarded}\n` : guarded), guarded };
   } catch {
-    return [{ type: 'plain', raw: text }];  // nested too deeply for marked
+    return { blocks: [{ type: 'plain', raw: text }], guarded: text };  // nested too deeply for marked
   }
+}
+
+function splitPiece(text) {
+  const { blocks, guarded } = cut(text);
+  const before = (at) => {
+    let found = at - 1;
+    while (found > 0 && blocks[found].type === 'space') found -= 1;
+    return found;
+  };
+  let last = before(blocks.length);
+  // "2" or "-" may become the next item of the list before it.
+  if (last > 0 && /^ {0,3}(?:\d{1,9}[.)]?|[-*+]+)\s*$/.test(blocks[last].raw)) last = before(last);
+  const closed = blocks.slice(0, Math.max(0, last));
+  // By lengths: marked may put a line break where a space stood behind the last block.
+  const rest = guarded.slice(closed.reduce((length, block) => length + block.raw.length, 0));
+  return { closed, open: blocks.slice(closed.length), rest };
+}
+
+/// Splits a text that still grows: blocks nothing can be added to any more, the open ones behind them, and the text of those.
+export function splitOpen(text) {
+  const closed = [];
+  let piece = splitPiece(text.slice(0, PIECE));
+  for (let at = PIECE; at < text.length; at += PIECE) {
+    closed.push(...piece.closed);
+    piece = splitPiece(piece.rest + text.slice(at, at + PIECE));
+  }
+  return { closed: [...closed, ...piece.closed], open: piece.open, rest: piece.rest };
+}
+
+/// The blocks of a text that is complete.
+export function readBlocks(text) {
+  const { closed, open } = splitOpen(text);
+  return [...closed, ...open];
 }
 
 /// Blocks as a sanitised fragment. `open` leaves code without colours: it is still being written.
 export function renderBlocks(blocks, { open = false } = {}) {
   let fragment;
   try {
-    const plain = blocks.some((block) => block.type === 'plain');
-    const html = plain ? `<p class="verbatim">${escapeHtml(blocks.map((b) => b.raw).join(''))}</p>` : marked.parser(blocks);
-    fragment = DOMPurify.sanitize(html, CLEAN);
+    fragment = DOMPurify.sanitize(marked.parser(blocks).replaceAll(TAB, '\t'), CLEAN);
   } catch {
     fragment = document.createDocumentFragment();
     fragment.append(el('p', { class: 'verbatim' }, blocks.map((block) => block.raw).join('')));
@@ -128,8 +162,7 @@ function finish(fragment, open) {
 }
 
 function frameCode(code, open) {
-  const text = code.textContent.replaceAll(TAB, '\t');
-  code.textContent = text;
+  const text = code.textContent;
   const language = /language-([\w+#.-]{1,30})/.exec(code.className)?.[1] ?? '';
   const copy = el('button', { type: 'button', class: 'plain copy', 'aria-label': 'Copy this code' }, 'Copy');
   copy.addEventListener('click', () => copyText(code.textContent.replace(/\n$/, ''), copy));
@@ -151,7 +184,10 @@ function loadScript(path) {
     scripts.set(path, new Promise((resolve, reject) => {
       const script = el('script', { src: path });
       script.addEventListener('load', resolve);
-      script.addEventListener('error', reject);
+      script.addEventListener('error', (event) => {
+        scripts.delete(path);  // asked for again by the next answer that needs it
+        reject(event);
+      });
       document.head.append(script);
     }));
   }

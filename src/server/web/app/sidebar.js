@@ -4,14 +4,19 @@ import { byId, el, icon } from './dom.js';
 /// Draws the list of conversations, the last changed first.
 export function drawConversations(conversations, current, { onOpen, onRename, onDelete }) {
   const sorted = [...conversations].sort((a, b) => b.changed - a.changed);
-  byId('conversations').replaceChildren(...sorted.map((conversation) => {
+  const list = byId('conversations');
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused && [focused.parentElement.dataset.id, [...focused.parentElement.children].indexOf(focused)];
+  list.replaceChildren(...sorted.map((conversation) => {
     const title = titleOf(conversation);
     const open = el('button', { type: 'button', class: 'open', 'aria-current': conversation === current ? 'true' : null,
       onclick: () => onOpen(conversation) }, title);
-    return el('li', {}, open,
+    return el('li', { 'data-id': conversation.id }, open,
       el('button', { type: 'button', class: 'plain', 'aria-label': `Rename “${title}”`, onclick: () => onRename(conversation) }, icon('edit')),
       el('button', { type: 'button', class: 'plain', 'aria-label': `Delete “${title}”`, onclick: () => onDelete(conversation) }, icon('trash')));
   }));
+  // The focus stays where it was: the list is drawn anew whenever an answer begins or ends.
+  if (place) [...list.children].find((item) => item.dataset.id === place[0])?.children[place[1]].focus();
   byId('no-conversations').hidden = conversations.length > 0;
 }
 

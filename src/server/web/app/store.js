@@ -11,10 +11,19 @@ function promise(request) {
 
 class DatabaseStore {
   constructor(database) { this.database = database; }
-  #objects(mode) { return this.database.transaction(NAME, mode).objectStore(NAME); }
-  all() { return promise(this.#objects('readonly').getAll()); }
-  put(conversation) { return promise(this.#objects('readwrite').put(conversation)); }
-  remove(id) { return promise(this.#objects('readwrite').delete(id)); }
+  all() { return promise(this.database.transaction(NAME).objectStore(NAME).getAll()); }
+  put(conversation) { return this.#change((objects) => objects.put(conversation)); }
+  remove(id) { return this.#change((objects) => objects.delete(id)); }
+
+  // Done when the transaction is: a page that closes after the request alone would lose it.
+  #change(work) {
+    return new Promise((resolve, reject) => {
+      const transaction = this.database.transaction(NAME, 'readwrite', { durability: 'relaxed' });
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+      work(transaction.objectStore(NAME));
+    });
+  }
 }
 
 class TextStore {

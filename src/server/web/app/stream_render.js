@@ -1,5 +1,5 @@
 import { el } from './dom.js';
-import { readBlocks, renderBlocks } from './markdown.js';
+import { readBlocks, renderBlocks, splitOpen, TAB } from './markdown.js';
 
 const WORK_SHARE = 4;  // rendering may take a quarter of the time: after t ms of it, nothing is rendered for WORK_SHARE·t
 
@@ -39,18 +39,10 @@ export class StreamRenderer {
     const began = performance.now();
     this.#timer = 0;
     if (!last && this.#tail === this.#rendered) return;
-    const blocks = readBlocks(this.#tail);
-    let closed = blocks.length;
-    if (!last) {
-      while (closed > 0 && blocks[closed - 1].type === 'space') closed -= 1;
-      closed = Math.max(0, closed - 1);
-    }
-    if (closed > 0) {
-      this.#open.before(renderBlocks(blocks.slice(0, closed)));
-      this.#tail = blocks.slice(closed).map((block) => block.raw).join('');
-    }
-    const rest = blocks.slice(closed);
-    if (closed > 0 || !this.#growCode(rest)) this.#open.replaceChildren(renderBlocks(rest, { open: true }));
+    const { closed, open, rest } = last ? { closed: readBlocks(this.#tail), open: [], rest: '' } : splitOpen(this.#tail);
+    if (closed.length > 0) this.#open.before(renderBlocks(closed));
+    this.#tail = rest;
+    if (closed.length > 0 || !this.#growCode(open)) this.#open.replaceChildren(renderBlocks(open, { open: true }));
     this.#rendered = this.#tail;
     const now = performance.now();
     this.#notBefore = now + (now - began) * WORK_SHARE;
@@ -62,7 +54,7 @@ export class StreamRenderer {
     const code = this.#open.querySelector(':scope > .code-frame code');
     const text = code?.firstChild;
     if (blocks.length !== 1 || blocks[0].type !== 'code' || !text?.appendData) return false;
-    const whole = blocks[0].text.replaceAll('\uE009', '\t');
+    const whole = blocks[0].text.replaceAll(TAB, '\t');
     const shown = text.data.replace(/\n$/, '');
     if (!whole.startsWith(shown) || this.#open.children.length !== 1) return false;
     text.replaceData(shown.length, text.data.length - shown.length, whole.slice(shown.length));
