@@ -232,25 +232,57 @@ TEST_F(LedgerTest, ReportsAreFilteredAndGrouped) {
   EXPECT_EQ(ledger->Usage({.key = "c"})->total.requests, 0);
 }
 
+/// A process of its own that does one thing with the ledger for each letter. Made before the test opens the file: SQLite and threads do not
+/// outlive a fork.
+class OtherProcess {
+ public:
+  OtherProcess(const std::string& path, const std::function<Status(Ledger&, char)>& act) {
+    EXPECT_EQ(pipe(orders_) + pipe(answers_), 0);
+    child_ = fork();
+    if (child_ != 0) return;
+    close(orders_[1]);
+    char order = 0;
+    while (read(orders_[0], &order, 1) == 1) {
+      const auto ledger = Ledger::Open(path, {.create = true});
+      const char answer = ledger && act(**ledger, order) ? 'y' : 'n';
+      if (write(answers_[1], &answer, 1) != 1) break;
+    }
+    _exit(0);
+  }
+  ~OtherProcess() {
+    for (const int end : {orders_[0], orders_[1], answers_[0], answers_[1]}) close(end);
+    waitpid(child_, nullptr, 0);
+  }
+
+  bool Do(char order) {
+    char answer = 0;
+    return write(orders_[1], &order, 1) == 1 && read(answers_[0], &answer, 1) == 1 && answer == 'y';
+  }
+
+ private:
+  int orders_[2], answers_[2];
+  pid_t child_ = 0;
+};
+
 TEST_F(LedgerTest, AnotherProcessIsSeenWithinThreeSeconds) {
+  OtherProcess other(path_, [](Ledger& ledger, char order) -> Status {
+    if (order == 'u') return Write(ledger, RecordOf("theirs", 1, 70));
+    if (order == 'q') return ledger.SetQuotas("a", {.tokens_total = 70});
+    if (order == 'r') return ledger.Revoke("a");
+    TRY(ledger.CreateKey("b", {}));
+    return {};
+  });
   const auto ledger = Opened();
   const std::string secret = ledger->CreateKey("a", {}).value();
-  const auto in_child = [this](const std::function<void(Ledger&)>& act) {
-    const pid_t child = fork();
-    if (child == 0) {
-      if (auto own = Ledger::Open(path_, {})) act(**own);
-      _exit(0);
-    }
-    waitpid(child, nullptr, 0);
-  };
-  in_child([](Ledger& other) { (void)Write(other, RecordOf("theirs", 1, 70)); });
+  EXPECT_TRUE(other.Do('u'));
   EXPECT_LT(SecondsUntil([&] { return ledger->BalanceOf(1)->tokens_total == 70; }), 3);
-  in_child([](Ledger& other) { (void)other.SetQuotas("a", {.tokens_total = 70}); });
+  EXPECT_TRUE(ledger->Begin(1));
+  EXPECT_TRUE(other.Do('q'));
   EXPECT_LT(SecondsUntil([&] { return !ledger->Begin(1); }), 3);
-  in_child([](Ledger& other) { (void)other.CreateKey("b", {}); });
+  EXPECT_TRUE(other.Do('c'));
   EXPECT_EQ(ledger->Keys()->size(), 2u);
   EXPECT_TRUE(ledger->Authenticate(secret));
-  in_child([](Ledger& other) { (void)other.Revoke("a"); });
+  EXPECT_TRUE(other.Do('r'));
   EXPECT_LT(SecondsUntil([&] { return !ledger->Authenticate(secret); }), 3);
   EXPECT_EQ(ledger->BalanceOf(1)->tokens_total, 70);
 }
