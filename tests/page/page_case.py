@@ -6,7 +6,8 @@ import unittest
 import mock_server
 from browser import Browser
 
-DONE = "return document.querySelector('#messages .usage, #messages .problem:not([hidden])') !== null && document.querySelector('#stop').hidden"
+DONE = ("return document.querySelector('#messages .usage, #messages .problem:not([hidden])') !== null && document.querySelector('#stop').hidden"
+        " && document.querySelector('#conversations').ariaBusy === 'false'")
 LAST = "[...document.querySelectorAll('.answer')].at(-1)"
 
 

@@ -15,6 +15,7 @@ export class Chat {
   #removed = new Set();  // ids; what is still being written of them is not kept
   #models = [];
   #follows = true;
+  #keeping = 0;  // writes to the store under way; no answer waits for them
 
   /// onChange is called when the list of conversations or a title may look different.
   constructor(store, conversations, onChange) {
@@ -68,11 +69,15 @@ export class Chat {
   async keep(conversation) {
     if (conversation.messages.length === 0 || this.#removed.has(conversation.id)) return;
     if (!this.conversations.includes(conversation)) this.conversations.push(conversation);
+    this.#keeping += 1;
+    byId('conversations').setAttribute('aria-busy', 'true');
     try {
       await this.#store.put(structuredClone(conversation));
     } catch (error) {
       this.#note(`This conversation could not be kept: ${error.message}`);
     }
+    this.#keeping -= 1;
+    if (this.#keeping === 0) byId('conversations').setAttribute('aria-busy', 'false');
   }
 
   async remove(conversation) {
@@ -213,7 +218,7 @@ export class Chat {
     this.#runs.set(conversation.id, run);
     this.#follows = true;
     if (conversation === this.current) this.draw();
-    await this.keep(conversation);
+    this.keep(conversation);
     this.#changed();
     announce('Answering');
     const saving = setInterval(() => this.keep(conversation), SAVE_MS);
@@ -221,7 +226,7 @@ export class Chat {
     clearInterval(saving);
     if (this.#runs.get(conversation.id) !== run) return;  // cut off by an edit
     this.#runs.delete(conversation.id);
-    await this.keep(conversation);
+    this.keep(conversation);
     if (conversation === this.current) {
       this.#drawState();
       this.#scrollDown();
