@@ -27,10 +27,11 @@ struct ToolChoice {
 
 /// What the content must be; reasoning is free.
 struct ResponseFormat {
-  enum class Kind { kText, kJsonObject, kJsonSchema };
+  enum class Kind { kText, kJsonObject, kJsonSchema, kRegex, kGrammar };
   Kind kind = Kind::kText;
   std::string schema_json;  // kJsonSchema
   bool strict = false;
+  std::string pattern = "";  // kRegex: ECMA-262; kGrammar: GBNF
 };
 
 /// What is asked of the choice of tokens; what is not given is the model's default.

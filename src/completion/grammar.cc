@@ -7,11 +7,13 @@
 namespace baleen::completion {
 namespace {
 
+// Does the block of calls have a form? Beside a response format it has, for the model may answer with either.
 bool HoldsTools(const CompletionRequest& request) {
   using Kind = ToolChoice::Kind;
   if (request.tools.empty() || request.tool_choice.kind == Kind::kNone) return false;
   const bool strict = std::any_of(request.tools.begin(), request.tools.end(), [](const Tool& tool) { return tool.strict; });
-  return strict || request.tool_choice.kind != Kind::kAuto || !request.parallel_tool_calls;
+  const bool format = request.response_format.kind != ResponseFormat::Kind::kText;
+  return strict || format || request.tool_choice.kind != Kind::kAuto || !request.parallel_tool_calls;
 }
 
 Result<constraint::Grammar> CompileTools(constraint::Compiler& compiler, const CompletionRequest& request) {
@@ -23,6 +25,11 @@ Result<constraint::Grammar> CompileTools(constraint::Compiler& compiler, const C
   const ResponseFormat& format = request.response_format;
   if (format.kind == ResponseFormat::Kind::kText) return compiler.ToolCalls(tools, choice);
   const bool described = format.kind == ResponseFormat::Kind::kJsonSchema;
+  const bool json = described || format.kind == ResponseFormat::Kind::kJsonObject;
+  if (choice.kind == constraint::ToolChoice::Kind::kAuto && !json) {
+    return diagnostics::Unsupported("response_format: expected text, json_object or json_schema beside tools that may be called, found a regex or grammar; "
+                                    "leave the tools out, or ask for one with tool_choice");
+  }
   if (choice.kind == constraint::ToolChoice::Kind::kAuto) {
     return compiler.ToolCallsOrJson(tools, choice, described ? std::optional<std::string_view>(format.schema_json) : std::nullopt, format.strict);
   }
@@ -39,6 +46,13 @@ RequestError Refused(const std::string& field, const diagnostics::Error& error) 
                 error.kind == diagnostics::ErrorKind::kUnsupported ? "unsupported" : "invalid_value");
 }
 
+Result<constraint::Grammar> CompileFormat(constraint::Compiler& compiler, const ResponseFormat& format) {
+  using Kind = ResponseFormat::Kind;
+  if (format.kind == Kind::kRegex) return compiler.Regex(format.pattern, "response_format.pattern");
+  if (format.kind == Kind::kGrammar) return compiler.Ebnf(format.pattern, "response_format.grammar");
+  return format.kind == Kind::kJsonObject ? compiler.JsonObject() : compiler.JsonSchema(format.schema_json, format.strict);
+}
+
 }  // namespace
 
 Checked<std::optional<constraint::Grammar>> ChooseGrammar(const ServedModel& model, const CompletionRequest& request) {
@@ -47,10 +61,7 @@ Checked<std::optional<constraint::Grammar>> ChooseGrammar(const ServedModel& mod
   if (!tools && request.response_format.kind == Kind::kText) return std::optional<constraint::Grammar>();
   const std::string field = tools ? "tools" : "response_format";
   if (model.compiler == nullptr) return Refuse(400, field, field + ": " + model.no_compiler_reason, "unsupported");
-  Result<constraint::Grammar> grammar = tools ? CompileTools(*model.compiler, request)
-                                        : request.response_format.kind == Kind::kJsonObject
-                                            ? model.compiler->JsonObject()
-                                            : model.compiler->JsonSchema(request.response_format.schema_json, request.response_format.strict);
+  Result<constraint::Grammar> grammar = tools ? CompileTools(*model.compiler, request) : CompileFormat(*model.compiler, request.response_format);
   if (!grammar) return Refused(field, grammar.error());
   return std::optional<constraint::Grammar>(*std::move(grammar));
 }

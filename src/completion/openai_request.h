@@ -14,6 +14,7 @@ namespace baleen::completion {
 inline constexpr std::int64_t kMostChoices = 16;
 inline constexpr std::size_t kMostStops = 16, kMostStopBytes = 4096;
 inline constexpr std::size_t kMostTools = 128, kMostNameBytes = 64;
+inline constexpr std::size_t kMostPatternBytes = 65536;
 inline constexpr std::int64_t kMostAlternatives = 20;
 inline constexpr std::int64_t kMostNewTokens = std::int64_t{1} << 31;
 
@@ -27,6 +28,7 @@ struct OpenAiRules {
 /// Read: model, messages, thinking {type}, reasoning_effort (also minimal, medium, xhigh, ultra, none), max_tokens or
 /// max_completion_tokens, temperature, top_p, top_k, min_p, frequency_penalty, presence_penalty, logit_bias, seed, stop, logprobs,
 /// top_logprobs, ignore_eos, n, tools, tool_choice, parallel_tool_calls, response_format, stream, stream_options, user_id or user.
+/// response_format is also {type: "regex", pattern} and {type: "grammar", grammar (GBNF)}.
 /// Accepted without effect, but with their types checked: store, metadata, service_tier, safety_identifier, prompt_cache_key, verbosity.
 /// Other fields are ignored; null counts as absent. Thinking is on unless `thinking` or the effort "none" switches it off; reasoning_content may
 /// be missing from earlier turns.

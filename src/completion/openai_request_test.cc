@@ -241,6 +241,12 @@ TEST(OpenAiChat, ReadsTools) {
 TEST(OpenAiChat, ReadsFormats) {
   const auto format = [](const std::string& value) { return Chat(R"("response_format": )" + value); };
   EXPECT_EQ(format(R"({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}, "strict": true}})")->response_format.schema_json, R"({"type": "object"})");
+  EXPECT_EQ(format(R"({"type": "regex", "pattern": "[a-z]+"})")->response_format.pattern, "[a-z]+");
+  EXPECT_EQ(format(R"({"type": "grammar", "grammar": "root ::= \"a\""})")->response_format.kind, ResponseFormat::Kind::kGrammar);
+  EXPECT_TRUE(format(R"({"type": "regex", "pattern": ")" + std::string(65536, 'a') + "\"}"));
+  ExpectRefused(format(R"({"type": "regex", "pattern": ")" + std::string(65537, 'a') + "\"}"), "response_format.pattern", "a long pattern");
+  ExpectRefused(format(R"({"type": "regex"})"), "response_format.pattern", "no pattern");
+  ExpectRefused(format(R"({"type": "grammar", "grammar": ""})"), "response_format.grammar", "an empty grammar");
   ExpectRefused(format("{}"), "response_format.type", "no type");
   ExpectRefused(format(R"({"type": "xml"})"), "response_format.type", "another type");
   ExpectRefused(format(R"({"type": 1})"), "response_format.type", "a number");

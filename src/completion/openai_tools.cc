@@ -9,6 +9,7 @@ namespace {
 
 using text::JsonValue;
 
+constexpr std::string_view kFormats = "text, json_object, json_schema, regex or grammar";
 constexpr std::string_view kNameForm = "1 to 64 letters, digits, _ and -";
 
 Checked<Tool> ReadTool(const JsonValue& json, const std::string& place) {
@@ -50,6 +51,17 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
   TRY_ASSIGN(const std::optional<std::string> name, function.Text("name", std::string::npos));
   if (!name) return function.WrongType("name", "the name of one of the tools");
   return ToolChoice{Kind::kNamed, *name};
+}
+
+// {"type": "regex", "pattern": …} and {"type": "grammar", "grammar": …}, beyond OpenAI's reference.
+Checked<void> ReadPattern(const Fields& format, bool regex, ResponseFormat& read) {
+  const std::string_view key = regex ? "pattern" : "grammar";
+  TRY_ASSIGN(const std::optional<std::string> pattern, format.Text(key, kMostPatternBytes));
+  if (!pattern) return format.WrongType(key, regex ? "a regular expression" : "a grammar in GBNF");
+  if (pattern->empty()) return format.WrongValue(key, "a text that is not empty");
+  read.kind = regex ? ResponseFormat::Kind::kRegex : ResponseFormat::Kind::kGrammar;
+  read.pattern = *pattern;
+  return {};
 }
 
 }  // namespace
@@ -101,13 +113,14 @@ Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request) {
   using Kind = ResponseFormat::Kind;
   TRY_ASSIGN(const Fields format, Fields::Of(value, "response_format"));
   TRY_ASSIGN(const std::optional<std::string> type, format.Text("type", std::string::npos));
-  if (!type) return format.WrongType("type", "text, json_object or json_schema");
+  if (!type) return format.WrongType("type", kFormats);
   if (*type == "text") return {};
   if (*type == "json_object") {
     request.response_format.kind = Kind::kJsonObject;
     return {};
   }
-  if (*type != "json_schema") return format.WrongValue("type", "text, json_object or json_schema");
+  if (*type == "regex" || *type == "grammar") return ReadPattern(format, *type == "regex", request.response_format);
+  if (*type != "json_schema") return format.WrongValue("type", kFormats);
   TRY_ASSIGN(const Fields schema, Fields::Of(format.Find("json_schema"), "response_format.json_schema"));
   TRY_ASSIGN(const std::optional<std::string> name, schema.Text("name", std::string::npos));
   if (name && !IsName(*name)) return schema.WrongValue("name", kNameForm);
