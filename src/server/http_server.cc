@@ -95,6 +95,7 @@ class HttpServer::Core : public std::enable_shared_from_this<HttpServer::Core> {
   std::unordered_set<Connection*> connections_;  // each is kept alive by its own coroutine
   std::int64_t refusing_ = 0;
   bool stopped_ = false;
+  bool cut_off_ = false;  // Stop found connections
 };
 
 Status HttpServer::Core::Listen(Binding binding, ServerLimits limits, Router router, ServerHooks hooks) {
@@ -204,6 +205,7 @@ void HttpServer::Core::StopAccepting() {
 void HttpServer::Core::Stop() {
   StopAccepting();
   stopped_ = true;
+  cut_off_ = cut_off_ || !connections_.empty();
   const std::vector<Connection*> all(connections_.begin(), connections_.end());
   for (Connection* connection : all) connection->Close();
   changed_.Notify();
@@ -218,7 +220,7 @@ asio::awaitable<bool> HttpServer::Core::Drain(milliseconds limit) {
   }
   const auto deadline = Clock::now() + limit;
   while (!connections_.empty() && !stopped_ && Clock::now() < deadline) co_await changed_.WaitUntil(deadline);
-  const bool whole = connections_.empty();
+  const bool whole = connections_.empty() && !cut_off_;
   Stop();
   while (!connections_.empty()) co_await changed_.WaitFor(milliseconds(1000));
   co_return whole;
