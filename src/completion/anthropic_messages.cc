@@ -81,10 +81,20 @@ Checked<void> ReadUserBlock(const Fields& block, text::Messages& messages) {
   return {};
 }
 
+// The encoding has a place for system text in front of a conversation only; further on it is said by the user.
+Checked<void> ReadSystemMessage(const Fields& message, text::Messages& messages) {
+  if (message.Find("content") == nullptr) return message.WrongType("content", kTextOrBlocks);
+  TRY_ASSIGN(std::string content, ReadTexts(message, "content", false));
+  const bool first = messages.empty() || messages.back().role == "system";
+  messages.push_back({.role = first ? "system" : "user", .content = std::move(content)});
+  return {};
+}
+
 // One message of the dialect may be several of ours: each result, and each text between results.
 Checked<void> ReadMessage(const Fields& message, text::Messages& messages) {
-  constexpr std::string_view kRoles = "user or assistant";
+  constexpr std::string_view kRoles = "user, assistant or system";
   TRY_ASSIGN(const std::string role, ReadString(message, "role", kRoles));
+  if (role == "system") return ReadSystemMessage(message, messages);
   if (role != "user" && role != "assistant") return message.WrongValue("role", kRoles);
   const JsonValue* content = message.Find("content");
   if (content != nullptr && content->AsString() != nullptr) {
@@ -134,6 +144,9 @@ Checked<text::Messages> ReadAnthropicMessages(const Fields& body) {
     TRY_ASSIGN(const Fields message, Fields::Of(&array[i], place));
     TRY(ReadMessage(message, messages));
     if (const auto orphan = FindOrphanResult(messages); orphan && *orphan >= first) return OrphanResult(place + ".content", messages[*orphan].tool_call_id);
+  }
+  if (messages.back().role == "system") {
+    return Refuse(400, "messages", "messages: expected a message of the user, found system messages only; nothing would be answered", "invalid_value");
   }
   if (messages.back().role == "assistant") {
     if (!messages.back().tool_calls.empty()) {

@@ -29,7 +29,7 @@ Checked<void> ReadSchema(const Fields& object, std::string_view key, CompletionR
 
 // thinking decides; an effort alone asks for thinking too.
 Checked<void> ReadThinking(const Fields& body, CompletionRequest& request) {
-  constexpr std::string_view kTypes = "enabled, adaptive or disabled";
+  constexpr std::string_view kTypes = "enabled, adaptive, between_tools or disabled";
   std::optional<Thinking> effort;
   if (const JsonValue* value = body.Find("output_config")) {
     TRY_ASSIGN(const Fields config, Fields::Of(value, "output_config"));
@@ -44,7 +44,7 @@ Checked<void> ReadThinking(const Fields& body, CompletionRequest& request) {
   TRY_ASSIGN(const Fields thinking, Fields::Of(value, "thinking"));
   TRY_ASSIGN(const std::optional<std::string> type, thinking.Text("type", kMostWordBytes));
   if (!type) return thinking.WrongType("type", kTypes);
-  if (*type != "enabled" && *type != "adaptive" && *type != "disabled") return thinking.WrongValue("type", kTypes);
+  if (*type != "enabled" && *type != "adaptive" && *type != "between_tools" && *type != "disabled") return thinking.WrongValue("type", kTypes);
   TRY(thinking.Whole("budget_tokens", 0, kMostNewTokens));
   request.thinking = *type == "disabled" ? Thinking::kOff : effort.value_or(kUsualThinking);
   return {};

@@ -17,9 +17,9 @@ enum class AnthropicRoute {
 
 /// Reads the body of /v1/messages or /v1/messages/count_tokens.
 ///
-/// Read: model, max_tokens (required), system (a string or text blocks), messages (user and assistant; blocks of type text, thinking, tool_use,
-/// tool_result with text), tools {name, description, input_schema, strict}, tool_choice auto, any, tool or none with disable_parallel_tool_use,
-/// thinking enabled, adaptive or disabled, output_config {effort, format}, stop_sequences, temperature (0 to 2, as the vendor's service takes
+/// Read: model, max_tokens (required), system (a string or text blocks), messages (user, assistant and system; blocks of type text, thinking,
+/// tool_use, tool_result with text; a system message behind others is taken for the user's), tools {name, description, input_schema, strict}, tool_choice auto, any, tool or none with disable_parallel_tool_use,
+/// thinking enabled, adaptive, between_tools or disabled, output_config {effort, format}, stop_sequences, temperature (0 to 2, as the vendor's service takes
 /// it), top_p, top_k, seed, metadata.user_id, stream.
 /// Thinking is off, as with Anthropic, unless `thinking` or an effort asks for it; budget_tokens has no effect. A last message of the assistant is
 /// gone on with. Thinking without its text (redacted_thinking) is left out, signatures are not checked. Tools with a type other than custom run

@@ -50,7 +50,7 @@ TEST(Anthropic, TakesAndRefusesByField) {
       {"metadata", {"{}", R"({"user_id": ")" + std::string(512, 'u') + "\"}"}, {"[]", "\"u\""}},
       {"tools", {"[]", Tools(128), R"([{"type": "web_search_20250305", "name": "web_search"}])"}, {"{}", "\"f\"", Tools(129)}},
       {"tool_choice", {R"({"type": "auto"})", R"({"type": "none"})"}, {"\"auto\"", "1", "[]", R"({"type": "any"})"}},
-      {"thinking", {R"({"type": "enabled", "budget_tokens": 1024})", R"({"type": "disabled"})", R"({"type": "adaptive"})"}, {"true", "\"enabled\""}},
+      {"thinking", {R"({"type": "enabled", "budget_tokens": 1024})", R"({"type": "disabled"})", R"({"type": "adaptive"})", R"({"type": "between_tools"})"}, {"true", "\"enabled\""}},
       {"output_config", {"{}", R"({"effort": "max"})"}, {"\"max\"", "[]"}},
       {"service_tier", {"\"auto\""}, {"1"}},
   };
@@ -122,10 +122,19 @@ TEST(Anthropic, ReadsMessages) {
   EXPECT_TRUE(Messages(R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])")->messages[1].without_end);
 }
 
+TEST(Anthropic, ReadsSystemMessages) {
+  const auto request = Messages(R"([{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}, {"role": "system", "content": [{"type": "text", "text": "T"}]}])");
+  ASSERT_TRUE(request) << request.error().message;
+  ASSERT_EQ(request->messages.size(), 3U);
+  EXPECT_EQ(request->messages[0].role, "system");
+  EXPECT_EQ(request->messages[2].role, "user");
+  EXPECT_EQ(request->messages[2].content, "T");
+}
+
 TEST(Anthropic, RefusesMessages) {
   const std::vector<std::pair<std::string, std::string>> refused = {
       {"null", "messages"}, {"[]", "messages"}, {"\"Q\"", "messages"}, {"[1]", "messages[0]"}, {R"([{"content": "a"}])", "messages[0].role"},
-      {R"([{"role": "system", "content": "a"}])", "messages[0].role"}, {R"([{"role": "user"}])", "messages[0].content"}, {R"([{"role": "user", "content": []}])", "messages[0].content"},
+      {R"([{"role": "bot", "content": "a"}])", "messages[0].role"}, {R"([{"role": "system", "content": "a"}])", "messages"}, {R"([{"role": "system"}])", "messages[0].content"}, {R"([{"role": "user"}])", "messages[0].content"}, {R"([{"role": "user", "content": []}])", "messages[0].content"},
       {R"([{"role": "user", "content": 1}])", "messages[0].content"}, {R"([{"role": "user", "content": ["a"]}])", "messages[0].content[0]"},
       {R"([{"role": "user", "content": [{"text": "a"}]}])", "messages[0].content[0].type"}, {R"([{"role": "user", "content": [{"type": "image", "source": {}}]}])", "messages[0].content[0].type"},
       {R"([{"role": "user", "content": [{"type": "document"}]}])", "messages[0].content[0].type"}, {R"([{"role": "user", "content": [{"type": "text"}]}])", "messages[0].content[0].text"},
