@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   baleen::apps::AddChatCommand(app, exit_code);
   baleen::apps::AddScoreCommand(app, exit_code);
   baleen::apps::AddBatchCommand(app, exit_code);
+  baleen::apps::AddServeCommand(app, exit_code);
   baleen::apps::AddKeysCommand(app, exit_code);
   baleen::apps::AddUsageCommand(app, exit_code);
   baleen::apps::AddCostCommand(app, exit_code);

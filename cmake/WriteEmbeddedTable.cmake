@@ -2,6 +2,7 @@
 # The bytes enter through the assembler, so that a megabyte of them costs the compiler nothing.
 set(type_html "text/html; charset=utf-8")
 set(type_css "text/css; charset=utf-8")
+set(type_json "application/json")
 set(type_js "text/javascript; charset=utf-8")
 set(type_svg "image/svg+xml")
 set(type_woff2 "font/woff2")

@@ -74,6 +74,7 @@ engine::Request Completion::EngineRequest(const ServedModel& model, const Prompt
   out.likeliest = request_.logprobs;
   if (grammar) out.constraint = StartGrammar(model, *grammar, prompt.form);
   out.tenant = request_.tenant;
+  out.deadlines = request_.deadlines;
   Answer* answer = answers_.emplace_back(std::make_unique<Answer>(*model.tokenizer, prompt.form, request_.stop, tools_, request_.logprobs.has_value())).get();
   const auto choice = static_cast<std::int64_t>(answers_.size()) - 1;
   const bool ignores_end = out.end_ids.empty();

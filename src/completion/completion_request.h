@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/request.h"
 #include "text/chat_encoding.h"
 
 namespace baleen::completion {
@@ -68,6 +69,7 @@ struct CompletionRequest {
   ResponseFormat response_format;
 
   std::string tenant;  // whose prefix cache it uses
+  engine::Deadlines deadlines;  // of every choice
 };
 
 }  // namespace baleen::completion
