@@ -143,6 +143,31 @@ TEST(LinearParity, Avx2AndAvx512GiveEqualBits) {
   }
 }
 
+// Sums may be kept relative to a scale: those of other blocks lie near it, at the edge of what is allowed, and beyond.
+TEST(LinearParity, ScalesFarApartGiveEqualBits) {
+  if (hardware::BestIsa() < hardware::Isa::kAvx512) GTEST_SKIP() << "needs AVX-512";
+  Numbers numbers(41);
+  struct Range { int low, high; };
+  for (const Format format : {Format::kFp8, Format::kFp4}) {
+    for (const Range w_range : {Range{126, 128}, Range{77, 117}, Range{137, 177}, Range{107, 148}, Range{76, 80}, Range{77, 177}}) {
+      for (const Range x_range : {Range{-1, 1}, Range{-50, -10}, Range{10, 50}, Range{-20, 21}, Range{-50, 50}, Range{49, 51}}) {
+        for (const std::int64_t k : {256, 416, 1280}) {
+          for (const std::int64_t rows : {1, 2, 3, 4, 6, 16, 19}) {
+            const std::int64_t n = 135;
+            const Weights w = RandomWeights(numbers, format, n, k, w_range.low, w_range.high);
+            Activations a = RandomActivations(numbers, rows, k, true);
+            for (float& scale : a.scales) scale = std::ldexp(1.0f, numbers.Whole(x_range.low, x_range.high));
+            ASSERT_TRUE(SameBits(Multiply(TableFor(hardware::Isa::kAvx2).linear, w.matrix, a, 2, n, 0, rows),
+                                 Multiply(TableFor(hardware::Isa::kAvx512).linear, w.matrix, a, 2, n, 0, rows)))
+                << kFormatNames[static_cast<int>(format)] << " k " << k << " rows " << rows << " scales of weights from " << w_range.low << " to " << w_range.high
+                << ", of x from 2^" << x_range.low << " to 2^" << x_range.high;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(LinearParity, TinyBf16WeightsKeepTheirDenormalSums) {
   if (hardware::BestIsa() < hardware::Isa::kAvx512) GTEST_SKIP() << "needs AVX-512";
   Numbers numbers(37);

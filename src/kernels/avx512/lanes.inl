@@ -81,18 +81,28 @@ template <int kQuarter> [[gnu::always_inline]] inline Lanes Quarter(Lanes a) noe
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
+/// The sums of a's halves, then those of b's: of eights, fours, twos or pairs of lanes. A half that is in its place is blended in, as only one
+/// port shuffles.
+template <int kHalf> [[gnu::always_inline]] inline __m512 AddHalves(__m512 a, __m512 b) noexcept {
+  if constexpr (kHalf == 8) return _mm512_add_ps(_mm512_mask_blend_ps(0xFF00, a, b), _mm512_shuffle_f32x4(a, b, 0x4E));
+  if constexpr (kHalf == 4) return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xDD));
+  if constexpr (kHalf == 2) return _mm512_add_ps(_mm512_mask_blend_ps(0xCCCC, a, b), _mm512_shuffle_ps(a, b, 0x4E));
+  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xDD));
+}
+/// In quarter i, four numbers that are left of a sum of the lanes of the i-th vector.
+[[gnu::always_inline]] inline Lanes SumToFours(Lanes a, Lanes b, Lanes c, Lanes d) noexcept {
+  return {AddHalves<4>(AddHalves<8>(a.v, b.v), AddHalves<8>(c.v, d.v))};
+}
+/// Lane 4i + j is what is left of quarter i of fours[j].
+[[gnu::always_inline]] inline Lanes SumFours(const Lanes (&fours)[4]) noexcept {
+  return {AddHalves<1>(AddHalves<2>(fours[0].v, fours[1].v), AddHalves<2>(fours[2].v, fours[3].v))};
+}
 /// Lane i is Sum(a[i]): the same pairs added.
 [[gnu::always_inline]] inline Lanes SumEach(const Lanes (&a)[16]) noexcept {
-  __m512 fours[4];  // in each quarter c four numbers that are left of a[4c + i]
+  Lanes fours[4];
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const __m512 p = _mm512_add_ps(_mm512_shuffle_f32x4(a[i].v, a[4 + i].v, 0x44), _mm512_shuffle_f32x4(a[i].v, a[4 + i].v, 0xEE));
-    const __m512 q = _mm512_add_ps(_mm512_shuffle_f32x4(a[8 + i].v, a[12 + i].v, 0x44), _mm512_shuffle_f32x4(a[8 + i].v, a[12 + i].v, 0xEE));
-    fours[i] = _mm512_add_ps(_mm512_shuffle_f32x4(p, q, 0x88), _mm512_shuffle_f32x4(p, q, 0xDD));
-  }
-  const __m512 r = _mm512_add_ps(_mm512_shuffle_ps(fours[0], fours[1], 0x44), _mm512_shuffle_ps(fours[0], fours[1], 0xEE));
-  const __m512 s = _mm512_add_ps(_mm512_shuffle_ps(fours[2], fours[3], 0x44), _mm512_shuffle_ps(fours[2], fours[3], 0xEE));
-  return {_mm512_add_ps(_mm512_shuffle_ps(r, s, 0x88), _mm512_shuffle_ps(r, s, 0xDD))};
+  for (int i = 0; i < 4; ++i) fours[i] = SumToFours(a[i], a[4 + i], a[8 + i], a[12 + i]);
+  return SumFours(fours);
 }
 [[gnu::always_inline]] inline float Largest(Lanes a) noexcept {
   const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));

@@ -13,8 +13,14 @@ inline constexpr std::int64_t kPackRows = 16, kPackColumns = 1024, kSumOutputs =
 // Numbers of these magnitudes and of eight bits: products are multiples of 2^-114, and so are their sums.
 inline constexpr float kSmallest = 0x1p-50f, kLargest = 0x1p50f;
 
+// Sums are kept relative to the scales of a row's first block, which multiply what is left of them at the end: all are powers of two. So far
+// apart may scales be that sums of 2^9 blocks stay normal numbers.
+inline constexpr int kScaleSpan = 40;
+
 struct DotScratch {
   alignas(64) std::uint32_t x[kPackRows * kPackColumns / 2];
+  alignas(64) float first_scale[kPackRows + kLanes];         // of each row's x, in its first block
+  float relative_scale[kPackColumns / kBlock][kPackRows];    // of each block and row, to the first block's
   alignas(64) std::uint32_t weight[kDotOutputs * kPackColumns / 2];
   alignas(64) float sum[kSumOutputs / kDotOutputs][kPackRows][kDotOutputs][kLanes];  // between the column ranges of a long row
 };
@@ -60,6 +66,19 @@ template <class Row>
   return far == 0 && _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0xFFFF)) == 0;
 }
 
+/// The range's scales of x, as the sums take them.
+[[gnu::always_inline]] inline void PackScales(const LinearArgs& args, const DotRange& range, DotScratch& scratch) noexcept {
+  for (std::int64_t r = 0; r < range.rows; ++r) {
+    const float* scales = XScales(args, range.first_row + r);
+    const float first = scales == nullptr ? 1.0f : scales[0];
+    scratch.first_scale[r] = first;
+    const float inverse = PowerOfTwo(static_cast<std::uint8_t>(127 - ExponentOf(first)));
+    for (std::int64_t block = 0; block * kBlock < range.columns; ++block) {
+      scratch.relative_scale[block][r] = scales == nullptr ? 1.0f : scales[range.at / kBlock + block] * inverse;
+    }
+  }
+}
+
 /// One byte of the bf16 codes of the e4m3 magnitudes 0 … 127 times 2^-8.
 struct E4m3Bytes {
   alignas(64) std::uint8_t byte[2][64];
@@ -88,15 +107,45 @@ inline constexpr E4m3Bytes kE4m3High = MakeE4m3Bytes(24), kE4m3Low = MakeE4m3Byt
   out[1].v = _mm512_unpackhi_epi8(low, high);
 }
 
-/// 32 e2m1 codes times the scale of that code, in 77..177, as pairs.
+/// The bf16 codes of the sixteen e2m1 values times every moderate scale: what a scale code and a nibble stand for is one load and one lookup.
+inline constexpr int kLeastScale = 127 - kModerateExponent, kScaleCodes = 2 * kModerateExponent + 1;
+struct ScaledE2m1 {
+  alignas(64) std::uint16_t value[kScaleCodes][16];
+};
+constexpr ScaledE2m1 MakeScaledE2m1() noexcept {
+  constexpr std::uint16_t kMagnitudes[8] = {0, 0x3F00, 0x3F80, 0x3FC0, 0x4000, 0x4040, 0x4080, 0x40C0};
+  ScaledE2m1 table{};
+  for (int code = 0; code < kScaleCodes; ++code) {
+    for (int i = 0; i < 8; ++i) {
+      const int scaled = i == 0 ? 0 : kMagnitudes[i] + (code - kModerateExponent) * 128;
+      table.value[code][i] = static_cast<std::uint16_t>(scaled);
+      table.value[code][8 + i] = static_cast<std::uint16_t>(scaled | 0x8000);
+    }
+  }
+  return table;
+}
+inline constexpr ScaledE2m1 kScaledE2m1 = MakeScaledE2m1();
+
+/// 32 e2m1 codes times the moderate scale of that code, as pairs.
 [[gnu::always_inline]] inline Ints PackE2m1(const std::byte* codes, std::uint8_t scale) noexcept {
-  const __m512i values = _mm512_broadcast_i64x4(_mm256_setr_epi16(0, 0x3F00, 0x3F80, 0x3FC0, 0x4000, 0x4040, 0x4080, 0x40C0, static_cast<short>(0x8000),
-                                                                  static_cast<short>(0xBF00), static_cast<short>(0xBF80), static_cast<short>(0xBFC0),
-                                                                  static_cast<short>(0xC000), static_cast<short>(0xC040), static_cast<short>(0xC080),
-                                                                  static_cast<short>(0xC0C0)));
-  const __m512i scaled = _mm512_mask_add_epi16(values, 0xFEFEFEFEu, values, _mm512_set1_epi16(static_cast<short>((scale - 127) * 128)));
-  const __m512i byte = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-  return {_mm512_permutexvar_epi16(_mm512_or_si512(_mm512_slli_epi32(byte, 16), _mm512_srli_epi32(byte, 4)), scaled)};
+  const __m512i values = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kScaledE2m1.value[scale - kLeastScale])));
+  // Each eight bytes hold the four nibbles of two lanes; their bits 8, 0 … say where a byte begins: odd columns below even ones.
+  const __m512i nibbles = _mm512_set1_epi64(0x0008'000C'0000'0004);
+  const __m512i bytes = _mm512_cvtepu16_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  return {_mm512_permutexvar_epi16(_mm512_multishift_epi64_epi8(nibbles, bytes), values)};
+}
+
+/// A block of 128 e2m1 codes times their four moderate scales.
+[[gnu::always_inline]] inline void PackE2m1Block(const std::byte* codes, const std::uint8_t* scales, Ints (&out)[4]) noexcept {
+  // Eight bytes then hold what two lanes want of each of the four groups of columns.
+  const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
+  const __m512i bytes = _mm512_permutexvar_epi16(order, LoadInts(codes).v);
+#pragma GCC unroll 4
+  for (int group = 0; group < 4; ++group) {
+    const __m512i values = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kScaledE2m1.value[scales[group] - kLeastScale])));
+    const __m512i nibbles = _mm512_set1_epi64(0x0008'000C'0000'0004 + 0x1010'1010'1010'1010 * group);
+    out[group].v = _mm512_permutexvar_epi16(_mm512_multishift_epi64_epi8(nibbles, bytes), values);
+  }
 }
 
 [[gnu::always_inline]] inline Ints PackBf16(const std::byte* codes) noexcept {
@@ -105,14 +154,14 @@ inline constexpr E4m3Bytes kE4m3High = MakeE4m3Bytes(24), kE4m3Low = MakeE4m3Byt
   return {_mm512_permutexvar_epi16(order, LoadInts(codes).v)};
 }
 
-/// 64 weights as pairs, from column `at` on, of which `count` are left. `least`, per word: the least magnitude of plain weights, less one, so
-/// that zeros are out of the way.
-template <class Row>
+/// 64 weights as pairs, from column `at` on, of which `count` are left; kWhole: all. `least`, per word: the least magnitude of plain weights,
+/// less one, so that zeros are out of the way.
+template <class Row, bool kWhole>
 [[gnu::always_inline]] inline void PackWeights(const std::byte* row, const std::uint8_t* scales, std::int64_t at, std::int64_t count, Ints& least,
                                                Ints (&out)[2]) noexcept {
   const std::byte* codes = row + Row::Bytes(at);
   alignas(64) std::byte rest[128];
-  if (count < kStep) [[unlikely]] {
+  if (!kWhole && count < kStep) {
     __builtin_memset(rest, 0, sizeof(rest));
     __builtin_memcpy(rest, codes, static_cast<std::size_t>(Row::Bytes(count)));
     codes = rest;
@@ -121,7 +170,7 @@ template <class Row>
     PackE4m3(codes, out);
   } else if constexpr (Row::kScale == ScalePlace::kAtWeight) {
     out[0] = PackE2m1(codes, scales[at / kWeightGroup]);
-    out[1] = PackE2m1(codes + kPair / 2, scales[(count > kPair ? at + kPair : at) / kWeightGroup]);
+    out[1] = PackE2m1(codes + kPair / 2, scales[(kWhole || count > kPair ? at + kPair : at) / kWeightGroup]);
   } else {
     for (int i = 0; i < 2; ++i) {
       out[i] = PackBf16(codes + 2 * kPair * i);
@@ -131,10 +180,11 @@ template <class Row>
   }
 }
 
-/// Where the weights of one register block are: the matrix rows [n, n + outputs), the last one repeated up to kDotOutputs. They are decoded for
-/// one tile of rows where there is no other, else read from the scratch.
-template <class Row>
+/// Where the weights of kDotOutputs outputs are: the matrix rows [n, n + outputs), the last one repeated. They are decoded for one tile of rows
+/// where there is no other, else read from the scratch. kWhole: the range has whole blocks only.
+template <class Row, bool kWhole>
 struct CodedWeights {
+  static constexpr bool kBlocks = kWhole && Row::kScale == ScalePlace::kAtWeight;
   const std::byte* w[kDotOutputs];
   const std::uint8_t* scales[kDotOutputs];
   std::int64_t at, columns;
@@ -149,10 +199,15 @@ struct CodedWeights {
     }
   }
   [[gnu::always_inline]] void Load(int o, std::int64_t word, Ints (&out)[2]) const noexcept {
-    PackWeights<Row>(w[o], scales[o], at + 2 * word, columns - 2 * word, *least, out);
+    PackWeights<Row, kWhole>(w[o], scales[o], at + 2 * word, columns - 2 * word, *least, out);
+  }
+  [[gnu::always_inline]] void LoadBlock(int o, std::int64_t word, Ints (&out)[4]) const noexcept {
+    const std::int64_t column = at + 2 * word;
+    PackE2m1Block(w[o] + Row::Bytes(column), scales[o] + column / kWeightGroup, out);
   }
 };
 struct PackedWeights {
+  static constexpr bool kBlocks = false;
   const std::uint32_t* w;
   std::int64_t stride;
 
@@ -162,77 +217,115 @@ struct PackedWeights {
   }
 };
 
-/// block[r][o] += x[r]·w[o] over the words [begin, end) of a packed row.
-template <int kRows, class Weights>
-[[gnu::always_inline]] inline void DotWords(const Weights& weights, const std::uint32_t* x, std::int64_t stride, std::int64_t begin, std::int64_t end,
-                                            Lanes (&block)[kRows][kDotOutputs]) noexcept {
-  for (std::int64_t i = begin; i < end; i += 2 * kLanes) {
-    Ints weight[kDotOutputs][2];
+/// sum[r][o] += x[r]·w[first + o] over the words [begin, end) of a packed row.
+template <int kRows, int kOut, class Weights>
+[[gnu::always_inline]] inline void DotWords(const Weights& weights, int first, const std::uint32_t* x, std::int64_t stride, std::int64_t begin,
+                                            std::int64_t end, Lanes (&sum)[kRows][kOut]) noexcept {
+  if constexpr (Weights::kBlocks && kRows <= 3) {
+    // x stays in registers while the outputs take turns.
+    for (std::int64_t i = begin; i < end; i += 4 * kLanes) {
 #pragma GCC unroll 4
-    for (int o = 0; o < kDotOutputs; ++o) weights.Load(o, i, weight[o]);
+      for (int o = 0; o < kOut; ++o) {
+        Ints weight[4];
+        weights.LoadBlock(first + o, i, weight);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) {
+#pragma GCC unroll 4
+          for (int r = 0; r < kRows; ++r) sum[r][o] = Dot(weight[v], LoadInts(x + r * stride + i + v * kLanes), sum[r][o]);
+        }
+      }
+    }
+    return;
+  }
+  for (std::int64_t i = begin; i < end; i += 2 * kLanes) {
+    Ints weight[kOut][2];
+#pragma GCC unroll 4
+    for (int o = 0; o < kOut; ++o) weights.Load(first + o, i, weight[o]);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
         const Ints pairs = LoadInts(x + r * stride + i + half * kLanes);
 #pragma GCC unroll 4
-        for (int o = 0; o < kDotOutputs; ++o) block[r][o] = Dot(weight[o][half], pairs, block[r][o]);
+        for (int o = 0; o < kOut; ++o) sum[r][o] = Dot(weight[o][half], pairs, sum[r][o]);
       }
     }
   }
 }
 
-/// sum[r][o] of kRows rows from r of the range over its columns; w_scales are those of the outputs' blocks.
-template <class Row, int kRows, class Weights>
-[[gnu::always_inline]] inline void DotRowsOf(const LinearArgs& args, const DotRange& range, std::int64_t r, const std::uint32_t* x, const Weights& weights,
-                                             const std::uint8_t* w_scales, Lanes (&sum)[kRows][kDotOutputs]) noexcept {
+/// Adds the range's columns to sum[r][o] of kRows rows from r and kOut outputs from `first`; w_scales are those of the outputs' blocks.
+template <class Row, bool kWhole, int kRows, int kOut, class Weights>
+[[gnu::always_inline]] inline void DotRowsOf(const DotRange& range, const DotScratch& scratch, std::int64_t r, const Weights& weights, int first,
+                                             const std::uint8_t* w_scales, Lanes (&sum)[kRows][kOut]) noexcept {
   const std::int64_t stride = range.Stride();
+  const std::uint32_t* x = scratch.x + r * stride;
   if constexpr (Row::kScale == ScalePlace::kNone) {
-    DotWords<kRows>(weights, x, stride, 0, stride, sum);
-  } else {
-    const float* x_scales[kRows];
-    for (int i = 0; i < kRows; ++i) x_scales[i] = XScales(args, range.first_row + r + i);
-    constexpr std::int64_t kWords = kBlock / 2;
-    for (std::int64_t begin = 0; begin < stride; begin += kWords) {
-      Lanes block[kRows][kDotOutputs] = {};
-      if (stride - begin >= kWords) {
-        DotWords<kRows>(weights, x, stride, begin, begin + kWords, block);
-      } else {
-        DotWords<kRows>(weights, x, stride, begin, stride, block);
-      }
-      const std::int64_t at = range.at + 2 * begin;
-#pragma GCC unroll 4
-      for (int i = 0; i < kRows; ++i) {
-        const Lanes scale = Set1((x_scales[i] == nullptr ? 1.0f : x_scales[i][at / kBlock]) * BlockScale<Row>(w_scales, at));
-#pragma GCC unroll 4
-        for (int o = 0; o < kDotOutputs; ++o) sum[i][o] = Fma(block[i][o], scale, sum[i][o]);
-      }
-    }
-  }
-}
-
-/// The outputs [n, n + outputs) of kRows rows from r of the range, or what they have so far: `kept` from the ranges before, or null.
-template <class Row, int kRows, class Weights>
-[[gnu::always_inline]] inline void DotTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
-                                           const std::uint32_t* x, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
-  Lanes sum[kRows][kDotOutputs] = {};
-  if (range.at > 0) {
-    for (int i = 0; i < kRows; ++i) {
-      for (int o = 0; o < kDotOutputs; ++o) sum[i][o] = Load(kept[r + i][o]);
-    }
-  }
-  DotRowsOf<Row, kRows>(args, range, r, x + r * range.Stride(), weights, WeightScales(args.weight, n), sum);
-  if (range.at + range.columns < args.weight.k) {
-    for (int i = 0; i < kRows; ++i) {
-      for (int o = 0; o < kDotOutputs; ++o) Store(kept[r + i][o], sum[i][o]);
-    }
+    DotWords<kRows, kOut>(weights, first, x, stride, 0, stride, sum);
     return;
   }
-  Lanes sums[kLanes] = {};
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows * kDotOutputs; ++i) sums[i] = sum[i / kDotOutputs][i % kDotOutputs];
+  constexpr std::int64_t kWords = kBlock / 2;
+  std::int64_t begin = 0;
+  if (range.at == 0) {
+    begin = kWhole || stride >= kWords ? kWords : stride;
+    DotWords<kRows, kOut>(weights, first, x, stride, 0, begin, sum);
+  }
+  for (; begin < stride; begin += kWords) {
+    Lanes block[kRows][kOut] = {};
+    if (kWhole || stride - begin >= kWords) {
+      DotWords<kRows, kOut>(weights, first, x, stride, begin, begin + kWords, block);
+    } else {
+      DotWords<kRows, kOut>(weights, first, x, stride, begin, stride, block);
+    }
+    const std::int64_t number = begin / kWords;
+    float w_scale = 1.0f;
+    if constexpr (Row::kScale == ScalePlace::kAtBlock) w_scale = PowerOfTwo(static_cast<std::uint8_t>(127 + w_scales[range.at / kBlock + number] - w_scales[0]));
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) {
+      const Lanes scale = Set1(scratch.relative_scale[number][r + i] * w_scale);
+#pragma GCC unroll 4
+      for (int o = 0; o < kOut; ++o) sum[i][o] = Fma(block[i][o], scale, sum[i][o]);
+    }
+  }
+}
+
+/// The outputs [n, n + outputs) of kRows rows from r of the range, or what they have so far: `kept` from the ranges before, or null. Where sums
+/// and a block of many rows must be held, two outputs at a time: both fill the registers.
+template <class Row, bool kWhole, int kRows, class Weights>
+[[gnu::always_inline]] inline void DotTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
+                                           const DotScratch& scratch, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
+  constexpr int kOut = Row::kScale == ScalePlace::kNone || kRows <= 2 ? 4 : 2;
+  const std::uint8_t* w_scales = WeightScales(args.weight, n);
+  const bool last = range.at + range.columns >= args.weight.k;
+  Lanes fours[kDotOutputs];
+#pragma GCC unroll 2
+  for (int first = 0; first < kDotOutputs; first += kOut) {
+    Lanes sum[kRows][kOut] = {};
+    if (range.at > 0) {
+      for (int i = 0; i < kRows; ++i) {
+        for (int o = 0; o < kOut; ++o) sum[i][o] = Load(kept[r + i][first + o]);
+      }
+    }
+    DotRowsOf<Row, kWhole, kRows, kOut>(range, scratch, r, weights, first, w_scales, sum);
+    if (!last) {
+      for (int i = 0; i < kRows; ++i) {
+        for (int o = 0; o < kOut; ++o) Store(kept[r + i][first + o], sum[i][o]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int o = 0; o < kOut; ++o) {
+      const auto row = [&](int i) __attribute__((always_inline)) { return i < kRows ? sum[i < kRows ? i : 0][o] : Zero(); };
+      fours[first + o] = SumToFours(row(0), row(1), row(2), row(3));
+    }
+  }
+  if (!last) return;
+  Lanes sums = SumFours(fours);
+  if constexpr (Row::kScale != ScalePlace::kNone) {
+    const __m512i rows = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const Lanes scale = {_mm512_permutexvar_ps(rows, Load(scratch.first_scale + r).v)};
+    sums = Mul(sums, Mul(scale, Set1(BlockScale<Row>(w_scales, 0))));
+  }
   alignas(64) float y[kDotRows][kDotOutputs];
-  Store(y[0], RoundAs(SumEach(sums), args.rounding));
+  Store(y[0], RoundAs(sums, args.rounding));
   for (int i = 0; i < kRows; ++i) {
     float* to = args.y + (range.first_row + r + i) * args.y_stride + n - args.row_begin;
     if (outputs == kDotOutputs) {
@@ -244,19 +337,29 @@ template <class Row, int kRows, class Weights>
 }
 
 /// The rows from r that are left of a range: at most kDotRows of them.
-template <class Row, class Weights>
+template <class Row, bool kWhole, class Weights>
 [[gnu::always_inline]] inline void DotLastTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
-                                               const std::uint32_t* x, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
+                                               const DotScratch& scratch, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
   switch (range.rows - r) {
-    case 1: return DotTile<Row, 1>(args, range, r, n, outputs, x, weights, kept);
-    case 2: return DotTile<Row, 2>(args, range, r, n, outputs, x, weights, kept);
-    case 3: return DotTile<Row, 3>(args, range, r, n, outputs, x, weights, kept);
-    case 4: return DotTile<Row, 4>(args, range, r, n, outputs, x, weights, kept);
+    case 1: return DotTile<Row, kWhole, 1>(args, range, r, n, outputs, scratch, weights, kept);
+    case 2: return DotTile<Row, kWhole, 2>(args, range, r, n, outputs, scratch, weights, kept);
+    case 3: return DotTile<Row, kWhole, 3>(args, range, r, n, outputs, scratch, weights, kept);
+    case 4: return DotTile<Row, kWhole, 4>(args, range, r, n, outputs, scratch, weights, kept);
     default: return;
   }
 }
 
-template <class Row>
+/// Whole tiles of rows, as many as there are; returns the row behind them. Not inlined: its loops need every register.
+template <class Row, bool kWhole>
+[[gnu::noinline]] std::int64_t DotTiles(const LinearArgs& args, const DotRange& range, std::int64_t n, std::int64_t outputs, const DotScratch& scratch,
+                                        float (*kept)[kDotOutputs][kLanes]) noexcept {
+  const PackedWeights packed{scratch.weight, range.Stride()};
+  std::int64_t r = 0;
+  for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kWhole, kDotRows>(args, range, r, n, outputs, scratch, packed, kept);
+  return r;
+}
+
+template <class Row, bool kWhole>
 [[gnu::always_inline]] inline void DotOutputs(const LinearArgs& args, const DotRange& range, std::int64_t begin, std::int64_t end, DotScratch& scratch,
                                               Ints& least) noexcept {
   const std::int64_t stride = range.Stride();
@@ -264,10 +367,12 @@ template <class Row>
   for (std::int64_t n = begin; n < end; n += outputs, ++quad) {
     outputs = end - n < kDotOutputs ? end - n : kDotOutputs;
     if (Row::kScale == ScalePlace::kAtBlock && n % kBlock + outputs > kBlock) outputs = kBlock - n % kBlock;  // one scale for all of them
-    const CodedWeights<Row> coded(args, n, outputs, range, &least);
-    if (range.rows <= kDotRows) {
-      DotLastTile<Row>(args, range, 0, n, outputs, scratch.x, coded, scratch.sum[quad]);
-      continue;
+    const CodedWeights<Row, kWhole> coded(args, n, outputs, range, &least);
+    if constexpr (kWhole) {
+      if (range.rows <= kDotRows) {
+        DotLastTile<Row, true>(args, range, 0, n, outputs, scratch, coded, scratch.sum[quad]);
+        continue;
+      }
     }
     for (int o = 0; o < kDotOutputs; ++o) {
       for (std::int64_t word = 0; word < stride; word += 2 * kLanes) {
@@ -277,17 +382,15 @@ template <class Row>
         StoreInts(scratch.weight + o * stride + word + kLanes, pairs[1]);
       }
     }
-    const PackedWeights packed{scratch.weight, stride};
-    std::int64_t r = 0;
-    for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kDotRows>(args, range, r, n, outputs, scratch.x, packed, scratch.sum[quad]);
-    DotLastTile<Row>(args, range, r, n, outputs, scratch.x, packed, scratch.sum[quad]);
+    const std::int64_t r = DotTiles<Row, kWhole>(args, range, n, outputs, scratch, scratch.sum[quad]);
+    DotLastTile<Row, kWhole>(args, range, r, n, outputs, scratch, PackedWeights{scratch.weight, stride}, scratch.sum[quad]);
   }
 }
 
 /// False where operands do not fit; the outputs are then to be computed again.
 template <class Row>
 [[gnu::noinline]] bool LinearByDots(const LinearArgs& args) noexcept {
-  if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row>(args)) return false;
+  if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row, kScaleSpan>(args)) return false;
   DotScratch scratch;
   Ints least_weight = SetInts(-1);
   const std::int64_t k = args.weight.k, outputs = k <= kPackColumns ? args.row_end - args.row_begin : kSumOutputs - kDotOutputs;
@@ -298,7 +401,12 @@ template <class Row>
       for (std::int64_t at = 0; at < k; at += kPackColumns) {
         const DotRange range{first, rows, at, k - at < kPackColumns ? k - at : kPackColumns};
         if (!PackX<Row>(args, range, scratch)) return false;
-        DotOutputs<Row>(args, range, n, end, scratch, least_weight);
+        PackScales(args, range, scratch);
+        if (range.columns % kBlock == 0) {
+          DotOutputs<Row, true>(args, range, n, end, scratch, least_weight);
+        } else {
+          DotOutputs<Row, false>(args, range, n, end, scratch, least_weight);
+        }
       }
     }
   }

@@ -91,10 +91,12 @@ template <class Row>
   return field == 0 ? -127 : field - 127;
 }
 
-/// Whether every product of two scales is a normal number with room to spare.
-template <class Row>
+/// Scales of 2^-kModerateExponent to 2^kModerateExponent are moderate: every product of two is a normal number with room to spare.
+inline constexpr int kModerateExponent = 50;
+
+/// Whether all scales are moderate, and no two of one operand, nor one of them and 1, further apart than 2^kSpan.
+template <class Row, int kSpan = 2 * kModerateExponent>
 [[gnu::always_inline]] inline bool ModerateScales(const LinearArgs& args) noexcept {
-  constexpr int kLargestExponent = 50;
   if constexpr (Row::kScale != ScalePlace::kNone) {
     const std::uint8_t* scales = WeightScales(args.weight, args.row_begin);
     const std::int64_t columns = ScaleColumns(args.weight.format);
@@ -104,15 +106,17 @@ template <class Row>
       lowest = scales[i] < lowest ? scales[i] : lowest;
       highest = scales[i] > highest ? scales[i] : highest;
     }
-    if (lowest < 127 - kLargestExponent || highest > 127 + kLargestExponent) return false;
+    if (lowest < 127 - kModerateExponent || highest > 127 + kModerateExponent || highest - lowest > kSpan) return false;
   }
   if (args.x_scales == nullptr) return true;
+  int lowest = 0, highest = 0;
   for (std::int64_t r = 0; r < args.rows; ++r) {
     const float* scales = XScales(args, r);
     for (std::int64_t g = 0; g < (args.weight.k + kBlock - 1) / kBlock; ++g) {
       const int exponent = ExponentOf(scales[g]);
-      if (exponent < -kLargestExponent || exponent > kLargestExponent) return false;
+      lowest = exponent < lowest ? exponent : lowest;
+      highest = exponent > highest ? exponent : highest;
     }
   }
-  return true;
+  return lowest >= -kModerateExponent && highest <= kModerateExponent && highest - lowest <= kSpan;
 }
