@@ -110,6 +110,20 @@ TEST(ElementwiseParity, RotateGivesTheReferencesBits) {
   }
 }
 
+TEST(ElementwiseParity, EveryCodeAndScaleOfACachedRowIsTheReferences) {
+  const KvRowLayout layout{RowFormat::kPacked, 64 + 256, 64};
+  std::vector<std::byte> row(static_cast<std::size_t>(layout.RowBytes()));
+  for (int code = 0; code < 256; ++code) row[static_cast<std::size_t>(code)] = static_cast<std::byte>((code & 0x7F) == 0x7F ? 0 : code);
+  for (int scale = 0; scale < 255; ++scale) {
+    for (std::int64_t g = 0; g < layout.Groups(); ++g) row[static_cast<std::size_t>(layout.ScaleOffset() + g)] = static_cast<std::byte>(scale);
+    ExpectSameBits("unpack_kv", [&](const Table& table) {
+      std::vector<float> y(static_cast<std::size_t>(layout.dim));
+      table.unpack_kv({layout, row.data(), y.data()});
+      return y;
+    });
+  }
+}
+
 TEST(ElementwiseParity, CachedRowsAreTheReferencesBytes) {
   Numbers numbers(3);
   struct Shape { std::int64_t dim, rope; };

@@ -37,6 +37,18 @@ struct AttendState {
   std::int64_t c = 0;
   for (; c + kLanes <= dim; c += kLanes) add(c, kLanes);
   if (c < dim) add(c, dim - c);
+  if constexpr (kScoreHeads * kScoreRows == kLanes) {
+    Lanes sums[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) sums[i] = sum[i / kScoreRows][i % kScoreRows];
+    alignas(64) float score[kScoreHeads][kScoreRows];
+    Store(score[0], Mul(SumEach(sums), Set1(args.scale)));
+    // A row of p has room for the repeated rows of a last block: Softmax overwrites them.
+    for (std::int64_t h = 0; h < AtMost(kScoreHeads, args.heads - head); ++h) {
+      __builtin_memcpy(state.p + (head + h) * kAttendBlock + row, score[h], sizeof(score[h]));
+    }
+    return;
+  }
 #pragma GCC unroll 4
   for (int h = 0; h < kScoreHeads; ++h) {
 #pragma GCC unroll 4
