@@ -36,10 +36,13 @@ void MixLogits(Device& device, const SiteWeights& site, const float* streams, co
 
 }  // namespace
 
-std::int64_t OutputsPerPart(std::int64_t outputs, int threads) noexcept {
+std::int64_t OutputsPerPart(std::int64_t outputs, std::int64_t rows, std::int64_t matrices, int threads) noexcept {
   if (threads == 1) return std::max<std::int64_t>(outputs, 1);
-  const std::int64_t quarter = (outputs + 4 * threads - 1) / (4 * threads);
-  return std::max<std::int64_t>(32, (quarter + 15) / 16 * 16);
+  // Every part brings its rows into the form that its kernel wants, so the more rows there are, the larger it should be.
+  constexpr std::int64_t kManyRows = 5;
+  const std::int64_t least = rows < kManyRows ? 32 : 64, parts = (matrices == 1 ? 4 : 16) * threads;
+  const std::int64_t share = (outputs * matrices + parts - 1) / parts;
+  return std::min(std::max(least, (share + 15) / 16 * 16), std::max<std::int64_t>(outputs, 1));
 }
 
 void RunEmbed(Device& device, const Embed& op) noexcept {
@@ -65,7 +68,7 @@ void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
   const SiteWeights& site = *op.site;
   const std::int64_t n = site.n, d = site.d, width = (2 + n) * n;
   MixLogits(device, site, op.streams, nullptr, op.rows, op.raw);
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     const kernels::Table& k = device.kernels();
     const float* streams = op.streams + r * n * d;
     float* mix = op.mix + r * width;
@@ -78,7 +81,7 @@ void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
 }
 
 void RunExpand(Device& device, const ExpandStreams& op) noexcept {
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     const float* mix = op.mix + r * (2 + op.n) * op.n;
     device.kernels().expand({op.streams + r * op.n * op.d, op.n, op.d, op.f + r * op.d, mix + op.n, mix + 2 * op.n, op.rounding});
   });
@@ -88,7 +91,7 @@ void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
   const SiteWeights& site = *op.site;
   const auto rows = static_cast<std::int64_t>(op.chosen.size());
   MixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw);
-  device.workers().Run(rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, rows, [&](std::int64_t r, int) noexcept {
     const kernels::Table& k = device.kernels();
     const float* streams = op.streams + op.chosen[static_cast<std::size_t>(r)] * site.n * site.d;
     float pre[kernels::kMaxStreams];
@@ -103,7 +106,7 @@ void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
 void RunMeanStreams(Device& device, const MeanStreams& op) noexcept {
   float share[kernels::kMaxStreams];
   std::fill_n(share, op.n, 1.0f / static_cast<float>(op.n));
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     device.kernels().collapse({op.streams + r * op.n * op.d, op.n, op.d, share, op.out + r * op.out_stride, op.rounding});
   });
 }
@@ -118,7 +121,7 @@ void RunQuantize(Device& device, const Quantize& op) noexcept {
 
 void RunLinear(Device& device, const Linear& op) noexcept {
   const bool codes = UsesCodes(op.weight, op.x);
-  const std::int64_t size = OutputsPerPart(op.weight.n, device.workers().threads());
+  const std::int64_t size = OutputsPerPart(op.weight.n, op.rows, 1, device.workers().threads());
   device.workers().Run(Parts(op.weight.n, size), [&](std::int64_t part, int) noexcept {
     const Span span = Part(op.weight.n, size, part);
     device.kernels().linear({.weight = op.weight,
@@ -137,7 +140,7 @@ void RunLinear(Device& device, const Linear& op) noexcept {
 
 void RunGroupedLinear(Device& device, const GroupedLinear& op) noexcept {
   const std::int64_t outputs = op.weight.n / op.groups, width = op.groups * op.weight.k;
-  const std::int64_t size = OutputsPerPart(outputs, device.workers().threads()), parts = Parts(outputs, size);
+  const std::int64_t size = OutputsPerPart(outputs, op.rows, op.groups, device.workers().threads()), parts = Parts(outputs, size);
   device.workers().Run(op.groups * parts, [&](std::int64_t part, int) noexcept {
     const std::int64_t group = part / parts;
     const Span span = Part(outputs, size, part % parts);
@@ -162,7 +165,7 @@ void RunNorm(Device& device, const Norm& op) noexcept {
 
 void RunMakeRotation(Device& device, const MakeRotation& op) noexcept {
   const auto rows = static_cast<std::int64_t>(op.positions.size()), half = static_cast<std::int64_t>(op.frequencies.size());
-  device.workers().Run(rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, rows, [&](std::int64_t r, int) noexcept {
     for (std::int64_t i = 0; i < half; ++i) {
       // The fp32 product is the angle (§3.3); its sine and cosine are taken exactly and rounded once.
       const float angle = static_cast<float>(op.positions[static_cast<std::size_t>(r)]) * op.frequencies[static_cast<std::size_t>(i)];
@@ -174,7 +177,7 @@ void RunMakeRotation(Device& device, const MakeRotation& op) noexcept {
 
 void RunPrepareQuery(Device& device, const PrepareQuery& op) noexcept {
   const std::int64_t half = op.rotation.rope_dim / 2;
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     const kernels::Table& k = device.kernels();
     float* q = op.q + r * op.heads * op.dim;
     if (op.head_norm_eps > 0) k.head_norm({q, op.heads, op.dim, op.head_norm_eps, op.rounding});
@@ -206,7 +209,7 @@ void RunScaleBy(Device& device, const ScaleBy& op) noexcept {
 }
 
 void RunAddRows(Device& device, const AddRows& op) noexcept {
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     for (std::int64_t j = 0; j < op.repeat; ++j) {
       float* x = op.x + (r * op.repeat + j) * op.d;
       device.kernels().add({op.y + r * op.d, op.d, x});

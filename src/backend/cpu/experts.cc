@@ -59,11 +59,11 @@ std::int64_t GroupPairs(const RunExperts& op) noexcept {
 
 bool UsesCodes(const Matrix& weight, bool quantized) noexcept { return quantized && (weight.format == Format::kFp8 || weight.format == Format::kFp4); }
 
-/// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert.
+/// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert. The shared expert has the most rows: it begins.
 void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexcept {
-  const std::int64_t size = OutputsPerPart(op.intermediate, device.workers().threads()), parts = Parts(op.intermediate, size);
+  const std::int64_t size = OutputsPerPart(op.intermediate, 1, 2 * active, device.workers().threads()), parts = Parts(op.intermediate, size);
   device.workers().Run(active * parts * 2, [&](std::int64_t part, int) noexcept {
-    const std::int64_t expert = op.active[part / 2 / parts], begin = op.expert_begin[expert];
+    const std::int64_t expert = op.active[active - 1 - part / 2 / parts], begin = op.expert_begin[expert];
     const Span span = Part(op.intermediate, size, part / 2 % parts);
     const Matrix& weight = part % 2 == 0 ? op.experts[expert].gate : op.experts[expert].up;
     const bool codes = UsesCodes(weight, op.x.codes != nullptr);
@@ -85,7 +85,7 @@ void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexce
 /// gate = swiglu(gate, up)·weight for every pair, then its quantised form in place where the down projection wants it.
 void Activate(Device& device, const RunExperts& op) noexcept {
   const std::int64_t groups = (op.intermediate + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
-  device.workers().Run(op.rows * (op.per_token + 1), [&](std::int64_t i, int) noexcept {
+  ForRows(device, op.rows * (op.per_token + 1), [&](std::int64_t i, int) noexcept {
     const kernels::Table& k = device.kernels();
     const std::int64_t row = i / (op.per_token + 1), j = i % (op.per_token + 1), pair = op.pair_of[i];
     const std::int64_t expert = j == op.per_token ? op.expert_count - 1 : op.chosen[row * op.per_token + j];
@@ -98,9 +98,9 @@ void Activate(Device& device, const RunExperts& op) noexcept {
 
 void ProjectDown(Device& device, const RunExperts& op, std::int64_t active) noexcept {
   const std::int64_t groups = (op.intermediate + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
-  const std::int64_t size = OutputsPerPart(op.d, device.workers().threads()), parts = Parts(op.d, size);
+  const std::int64_t size = OutputsPerPart(op.d, 1, active, device.workers().threads()), parts = Parts(op.d, size);
   device.workers().Run(active * parts, [&](std::int64_t part, int) noexcept {
-    const std::int64_t expert = op.active[part / parts], begin = op.expert_begin[expert];
+    const std::int64_t expert = op.active[active - 1 - part / parts], begin = op.expert_begin[expert];
     const Span span = Part(op.d, size, part % parts);
     const Matrix& weight = op.experts[expert].down;
     device.kernels().linear({.weight = weight,
@@ -120,7 +120,7 @@ void ProjectDown(Device& device, const RunExperts& op, std::int64_t active) noex
 }  // namespace
 
 void RunRoute(Device& device, const Route& op) noexcept {
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     float* scores = op.scores + r * op.experts;
     std::int32_t* chosen = op.chosen + r * op.per_token;
     device.kernels().router_score({scores, op.experts});
@@ -141,7 +141,7 @@ void RunAllExperts(Device& device, const RunExperts& op) noexcept {
   ProjectUp(device, op, active);
   Activate(device, op);
   ProjectDown(device, op, active);
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     const kernels::Table& k = device.kernels();
     float* y = op.y + r * op.d;
     std::memset(y, 0, static_cast<std::size_t>(4 * op.d));

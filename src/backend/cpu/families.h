@@ -38,7 +38,25 @@ constexpr Span Part(std::int64_t count, std::int64_t size, std::int64_t part) no
   return {begin, end < count ? end : count};
 }
 
-/// Outputs of a linear layer that one part computes: enough work to pay for the hand-over, a multiple of 16.
-std::int64_t OutputsPerPart(std::int64_t outputs, int threads) noexcept;
+/// Rows that one part of a row-wise operation computes: some parts for each thread, but few, as handing one out costs as much as a short row.
+constexpr std::int64_t RowsPerPart(std::int64_t rows, int threads) noexcept {
+  constexpr std::int64_t kMost = 4;
+  const std::int64_t share = rows / (4 * threads);
+  return share < 1 ? 1 : share > kMost ? kMost : share;
+}
+
+/// Calls body(r, thread) for every row in [0, rows).
+template <typename Body>
+void ForRows(Device& device, std::int64_t rows, const Body& body) noexcept {
+  const std::int64_t size = RowsPerPart(rows, device.workers().threads());
+  device.workers().Run(Parts(rows, size), [&](std::int64_t part, int thread) noexcept {
+    const Span span = Part(rows, size, part);
+    for (std::int64_t r = span.begin; r < span.end; ++r) body(r, thread);
+  });
+}
+
+/// Outputs of a linear layer of `rows` rows that one part computes: enough work to pay for the hand-over, a multiple of 16. `matrices` run
+/// together, in one job.
+std::int64_t OutputsPerPart(std::int64_t outputs, std::int64_t rows, std::int64_t matrices, int threads) noexcept;
 
 }  // namespace baleen::backend::cpu

@@ -94,7 +94,7 @@ void ScoreKeys(Device& device, const ChooseRows& op, std::int64_t row, const Spa
 }  // namespace
 
 void RunCompress(Device& device, const Compress& op) noexcept {
-  device.workers().Run(op.rows, [&](std::int64_t r, int) noexcept {
+  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
     device.kernels().add({op.position_bias + (op.first_position + r) % op.ratio * op.channels, op.channels, op.gate + r * op.channels});
   });
   const std::int64_t first = op.first_position / op.ratio, end = (op.first_position + op.rows) / op.ratio;
