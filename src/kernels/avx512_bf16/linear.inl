@@ -349,20 +349,27 @@ template <class Row, bool kWhole, class Weights>
   }
 }
 
-/// Whole tiles of rows, as many as there are; returns the row behind them. Not inlined: its loops need every register.
+/// Whole tiles of rows, as many as there are; returns the row behind them.
 template <class Row, bool kWhole>
-[[gnu::noinline]] std::int64_t DotTiles(const LinearArgs& args, const DotRange& range, std::int64_t n, std::int64_t outputs, const DotScratch& scratch,
-                                        float (*kept)[kDotOutputs][kLanes]) noexcept {
+[[gnu::always_inline]] inline std::int64_t DotTiles(const LinearArgs& args, const DotRange& range, std::int64_t n, std::int64_t outputs,
+                                                    const DotScratch& scratch, float (*kept)[kDotOutputs][kLanes]) noexcept {
   const PackedWeights packed{scratch.weight, range.Stride()};
   std::int64_t r = 0;
   for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kWhole, kDotRows>(args, range, r, n, outputs, scratch, packed, kept);
   return r;
 }
 
+/// The same, not inlined: sums beside those of a block need every register.
+template <class Row, bool kWhole>
+[[gnu::noinline]] std::int64_t DotTilesApart(const LinearArgs& args, const DotRange& range, std::int64_t n, std::int64_t outputs, const DotScratch& scratch,
+                                             float (*kept)[kDotOutputs][kLanes]) noexcept {
+  return DotTiles<Row, kWhole>(args, range, n, outputs, scratch, kept);
+}
+
 template <class Row, bool kWhole>
 [[gnu::always_inline]] inline void DotOutputs(const LinearArgs& args, const DotRange& range, std::int64_t begin, std::int64_t end, DotScratch& scratch,
                                               Ints& least) noexcept {
-  const std::int64_t stride = range.Stride();
+  const std::int64_t stride = range.Stride(), ahead = 2 * kDotOutputs * RowBytes(args.weight.format, args.weight.k);
   std::int64_t outputs = 0, quad = 0;
   for (std::int64_t n = begin; n < end; n += outputs, ++quad) {
     outputs = end - n < kDotOutputs ? end - n : kDotOutputs;
@@ -375,6 +382,8 @@ template <class Row, bool kWhole>
       }
     }
     for (int o = 0; o < kDotOutputs; ++o) {
+      const std::byte* next = coded.w[o] + Row::Bytes(range.at) + ahead;
+      for (std::int64_t line = 0; line < Row::Bytes(range.columns); line += 64) __builtin_prefetch(next + line);
       for (std::int64_t word = 0; word < stride; word += 2 * kLanes) {
         Ints pairs[2];
         coded.Load(o, word, pairs);
@@ -382,7 +391,8 @@ template <class Row, bool kWhole>
         StoreInts(scratch.weight + o * stride + word + kLanes, pairs[1]);
       }
     }
-    const std::int64_t r = DotTiles<Row, kWhole>(args, range, n, outputs, scratch, scratch.sum[quad]);
+    const std::int64_t r = Row::kScale == ScalePlace::kNone ? DotTiles<Row, kWhole>(args, range, n, outputs, scratch, scratch.sum[quad])
+                                                            : DotTilesApart<Row, kWhole>(args, range, n, outputs, scratch, scratch.sum[quad]);
     DotLastTile<Row, kWhole>(args, range, r, n, outputs, scratch, PackedWeights{scratch.weight, stride}, scratch.sum[quad]);
   }
 }

@@ -136,18 +136,22 @@ template <int kVectors>
   }
 }
 
+inline constexpr std::int64_t kRowsAhead = 12;
+[[gnu::always_inline]] inline void PrefetchRow(const AttendArgs& args, std::int64_t r) noexcept {
+  for (std::int64_t line = 0; line < args.layout.RowBytes(); line += 64) __builtin_prefetch(args.rows[r] + line);
+}
+
 void Attend(const AttendArgs& args) noexcept {
   const std::int64_t dim = args.layout.dim;
   float* p = args.scratch + kAttendBlock * dim;
   float* statistics = p + args.heads * kAttendBlock;
   const AttendState state{args.scratch, p, statistics, statistics + args.heads, statistics + 2 * args.heads};
+  for (std::int64_t r = 0; r < AtMost(kRowsAhead, args.count); ++r) PrefetchRow(args, r);
   for (std::int64_t begin = 0; begin < args.count; begin += kAttendBlock) {
     const std::int64_t rows = args.count - begin < kAttendBlock ? args.count - begin : kAttendBlock;
     for (std::int64_t r = 0; r < rows; ++r) {
-      // Rows are scattered: ask for one a few rows ahead.
-      if (begin + r + 4 < args.count) {
-        for (std::int64_t line = 0; line < args.layout.RowBytes(); line += 64) __builtin_prefetch(args.rows[begin + r + 4] + line);
-      }
+      // Rows are scattered: ask for one some rows ahead.
+      if (begin + r + kRowsAhead < args.count) PrefetchRow(args, begin + r + kRowsAhead);
       UnpackKvRow(args.layout, args.rows[begin + r], state.rows + r * dim);
     }
     AttendBlock(args, state, rows, begin == 0);
