@@ -43,10 +43,8 @@ struct DotRange {
 /// scratch.x = the range's x as pairs. False where a number is not exact in bf16 or too far from one.
 template <class Row>
 [[gnu::always_inline]] inline bool PackX(const LinearArgs& args, const DotRange& range, DotScratch& scratch) noexcept {
-  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF), least = _mm512_castps_si512(_mm512_set1_ps(kSmallest));
-  const __m512i span = _mm512_sub_epi32(_mm512_castps_si512(_mm512_set1_ps(kLargest)), least);
-  __m512i bits = _mm512_setzero_si512();
-  __mmask16 far = 0;
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF), one = _mm512_set1_epi32(1);
+  __m512i bits = _mm512_setzero_si512(), largest = bits, least = _mm512_set1_epi32(-1);  // least: less one, so that zeros are out of the way
   for (std::int64_t r = 0; r < range.rows; ++r) {
     const float* x = XRow(args, range.first_row + r) + range.at;
     std::uint32_t* packed = scratch.x + r * range.Stride();
@@ -57,12 +55,15 @@ template <class Row>
         for (const Lanes& part : xs) {
           const __m512i m = _mm512_and_si512(Bits(part).v, magnitude);
           bits = _mm512_or_si512(bits, m);
-          far = static_cast<__mmask16>(far | (_mm512_test_epi32_mask(m, m) & _mm512_cmpgt_epu32_mask(_mm512_sub_epi32(m, least), span)));
+          largest = _mm512_max_epu32(largest, m);
+          least = _mm512_min_epu32(least, _mm512_sub_epi32(m, one));
         }
       }
       StoreInts(packed + i / 2, PackPairs(xs[0], xs[1]));
     }
   }
+  const auto far = _mm512_cmpgt_epu32_mask(largest, _mm512_castps_si512(_mm512_set1_ps(kLargest))) |
+                   _mm512_cmplt_epu32_mask(least, _mm512_sub_epi32(_mm512_castps_si512(_mm512_set1_ps(kSmallest)), one));
   return far == 0 && _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0xFFFF)) == 0;
 }
 
@@ -397,9 +398,17 @@ template <class Row, bool kWhole>
   }
 }
 
+/// Asks for the first matrix rows: the way to them is long, and scales and x come first.
+[[gnu::always_inline]] inline void PrefetchFirstRows(const LinearArgs& args) noexcept {
+  const std::int64_t outputs = args.row_end - args.row_begin, rows = outputs < 2 * kDotOutputs ? outputs : 2 * kDotOutputs;
+  const std::int64_t bytes = rows * RowBytes(args.weight.format, args.weight.k), most = 4096;
+  for (std::int64_t line = 0; line < (bytes < most ? bytes : most); line += 64) __builtin_prefetch(WeightRow(args.weight, args.row_begin) + line);
+}
+
 /// False where operands do not fit; the outputs are then to be computed again.
 template <class Row>
 [[gnu::noinline]] bool LinearByDots(const LinearArgs& args) noexcept {
+  PrefetchFirstRows(args);
   if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row, kScaleSpan>(args)) return false;
   DotScratch scratch;
   Ints least_weight = SetInts(-1);
