@@ -279,7 +279,9 @@ template <class Row, bool kWhole, int kRows, int kOut, class Weights>
     }
     const std::int64_t number = begin / kWords;
     float w_scale = 1.0f;
-    if constexpr (Row::kScale == ScalePlace::kAtBlock) w_scale = PowerOfTwo(static_cast<std::uint8_t>(127 + w_scales[range.at / kBlock + number] - w_scales[0]));
+    if constexpr (Row::kScale == ScalePlace::kAtBlock) {
+      w_scale = PowerOfTwo(static_cast<std::uint8_t>(127 + w_scales[range.at / kBlock + number] - w_scales[0]));
+    }
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) {
       const Lanes scale = Set1(scratch.relative_scale[number][r + i] * w_scale);
