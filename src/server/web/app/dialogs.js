@@ -43,7 +43,9 @@ export function askForKey() {
     };
     use.addEventListener('click', accept);
     field.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter') accept();
+      if (event.key !== 'Enter') return;
+      event.preventDefault(); // or the field that has the focus next would get a line end
+      accept();
     });
     dialog.addEventListener('close', () => resolve(given));
     field.focus();
@@ -89,7 +91,9 @@ export function askForTitle(title) {
       return;
     }
     field.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter') accept();
+      if (event.key !== 'Enter') return;
+      event.preventDefault(); // or the field that has the focus next would get a line end
+      accept();
     });
     dialog.addEventListener('close', () => resolve(answer));
     field.select();
