@@ -50,6 +50,12 @@ text::ToolNames NamesOf(const std::vector<Tool>& tools) {
   return names;
 }
 
+// What the engine does not take now it may take later; what it never takes is the prompt's fault.
+RequestError RefusalOf(const CompletionRequest& request, const diagnostics::Error& error) {
+  if (error.kind == diagnostics::ErrorKind::kResource) return Refuse(503, "", error.message, "overloaded");
+  return RefuseFor(request.kind == CompletionRequest::Kind::kChat ? "messages" : "prompt", error);
+}
+
 RequestError FailureOf(const CompletionRequest& request, const engine::Ending& ending) {
   if (ending.error && ending.error->kind == diagnostics::ErrorKind::kUnsupported) {  // what was asked for leaves no token to choose
     const std::string field = !request.sampling.logit_bias.empty() ? "logit_bias" : request.response_format.kind == ResponseFormat::Kind::kText ? "tools" : "response_format";
@@ -105,7 +111,7 @@ Checked<std::unique_ptr<Completion>> Completion::Start(const EngineCalls& engine
   for (std::int64_t i = 0; i < n; ++i) {
     Result<engine::RequestId> id = engine.submit(std::move(choices[static_cast<std::size_t>(i)]));
     if (!id) {
-      const RequestError error = RefuseFor(completion->request_.kind == CompletionRequest::Kind::kChat ? "messages" : "prompt", id.error());
+      const RequestError error = RefusalOf(completion->request_, id.error());
       if (i == 0) return error;
       completion->Fail(error);
       completion->Cancel();  // what runs already calls back: the completion must stay until it has ended
