@@ -235,7 +235,8 @@ TEST(Completion, EndsWhatRunsWhenAChoiceIsRefused) {
   EXPECT_FALSE(completion->done());
   for (std::size_t i : {0U, 1U}) engine.End(i, engine::Finish::kCancelled);
   EXPECT_TRUE(completion->done());
-  EXPECT_TRUE(completion->failure());
+  ASSERT_TRUE(completion->failure());
+  EXPECT_EQ(completion->failure()->status, 503);
 }
 
 TEST(Completion, HandsOutDeltas) {
