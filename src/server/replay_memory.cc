@@ -126,7 +126,7 @@ std::optional<SampledTurn> ReplayMemory::Find(const std::string& tenant, std::st
   return turn;
 }
 
-// The file keeps the turns written last, counted in bytes as the memory is.
+// The file keeps the turns written last: where it is full a quarter goes, whose room later turns take.
 void ReplayMemory::Write(const std::string& key, const SampledTurn& turn) {
   Statement insert(file_.get(), "INSERT OR REPLACE INTO turns (key, thinking, reasoning, ids) VALUES (?, ?, ?, ?)");
   insert.Bind(1, key);
@@ -134,10 +134,11 @@ void ReplayMemory::Write(const std::string& key, const SampledTurn& turn) {
   insert.Bind(3, turn.reasoning);
   insert.Bind(4, std::string_view(reinterpret_cast<const char*>(turn.ids.data()), turn.ids.size() * sizeof(std::int32_t)));
   if (insert.Step() != SQLITE_DONE) return GiveUpFile("writing");
-  Statement pages(file_.get(), "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()");
-  if (pages.Step() != SQLITE_ROW || static_cast<std::size_t>(pages.Number(0)) <= most_bytes_) return;
+  Statement used(file_.get(), "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()");
+  if (used.Step() != SQLITE_ROW) return GiveUpFile("measuring");
+  if (static_cast<std::size_t>(used.Number(0)) <= most_bytes_) return;
   Statement trim(file_.get(), "DELETE FROM turns WHERE rowid IN (SELECT rowid FROM turns ORDER BY rowid LIMIT (SELECT count(*) / 4 + 1 FROM turns))");
-  if (trim.Step() != SQLITE_DONE || sqlite3_exec(file_.get(), "VACUUM", nullptr, nullptr, nullptr) != SQLITE_OK) GiveUpFile("making room");
+  if (trim.Step() != SQLITE_DONE) GiveUpFile("making room");
 }
 
 std::optional<SampledTurn> ReplayMemory::Read(const std::string& key) {

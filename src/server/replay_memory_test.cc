@@ -58,10 +58,14 @@ TEST_F(ReplayMemoryTest, OutlivesTheProcessInAFileOnlyItsOwnerReads) {
 }
 
 TEST_F(ReplayMemoryTest, TheFileKeepsItsBounds) {
-  ReplayMemory memory(file_, "model", std::size_t{1} << 20);
-  for (int i = 0; i < 60; ++i) memory.Keep("a", std::to_string(i), Turn(i, std::string(100'000, 'x')));
+  {
+    ReplayMemory memory(file_, "model", std::size_t{1} << 20);
+    for (int i = 0; i < 60; ++i) memory.Keep("a", std::to_string(i), Turn(i, std::string(100'000, 'x')));
+  }
   EXPECT_LT(std::filesystem::file_size(file_), std::size_t{3} << 19);
+  ReplayMemory memory(file_, "model");
   EXPECT_NE(memory.Find("a", "59"), std::nullopt);
+  EXPECT_EQ(memory.Find("a", "0"), std::nullopt);
 }
 
 TEST_F(ReplayMemoryTest, LeavesAForeignFileAloneAndGoesOn) {
