@@ -79,13 +79,12 @@ class Answering {
   Checked<Started> Start(CompletionRequest request);
   void SetHeaders(const Replayed& replayed);
   awaitable<void> Refuse(const RequestError& error);
-  awaitable<void> Follow(const Completion& completion);
+  awaitable<void> Follow(Completion& completion);
   awaitable<void> WriteDeltas(const Completion& completion, const std::vector<Delta>& deltas);
   awaitable<void> KeepAlive();
   awaitable<void> Finish(const Completion& completion);
   awaitable<void> Record(const Completion& completion, int status);
   awaitable<void> Send(std::string bytes);
-  void Leave(Completion& completion);
   void Measure(const Completion& completion);
 
   Service& service_;
@@ -201,10 +200,10 @@ awaitable<void> Answering::KeepAlive() {
   co_await Send(std::move(sign));
 }
 
-awaitable<void> Answering::Follow(const Completion& completion) {
+awaitable<void> Answering::Follow(Completion& completion) {
   while (ended_ < completion.request().n) {
     co_await wake_.WaitUntil(written_ + service_.limits.keep_alive);
-    if (exchange_.gone()) const_cast<Completion&>(completion).Cancel();
+    if (exchange_.gone()) completion.Cancel();
     const std::vector<Delta> deltas = queue_->Take();
     co_await WriteDeltas(completion, deltas);
     co_await KeepAlive();
@@ -323,7 +322,7 @@ awaitable<void> Answering::Run() {
     co_return;
   }
   SetHeaders(started->replayed);
-  const Completion& completion = *started->completion;
+  Completion& completion = *started->completion;
   writer_ = read->make_writer(completion, service_.model, names_);
   if (streams_) {
     std::string first = writer_->Begin();
