@@ -66,7 +66,8 @@ class Answering {
  public:
   Answering(Service& service, const Dialect& dialect, std::string route, Exchange& exchange)
       : service_(service), dialect_(dialect), route_(std::move(route)), exchange_(exchange), wake_(service.io),
-        queue_(std::make_shared<DeltaQueue>(wake_.Notifier())), name_(DrawName()), names_{.id = std::string(dialect.id_prefix) + name_, .created = std::time(nullptr), .request_id = "req_" + name_} {
+        queue_(std::make_shared<DeltaQueue>(wake_.Notifier())), name_(DrawName()),
+        names_{.id = std::string(dialect.id_prefix) + name_, .created = std::time(nullptr), .fingerprint = service.Fingerprint(), .request_id = "req_" + name_} {
     if (const auto* client = std::any_cast<Client>(&exchange.request().identity)) client_ = *client;
   }
 

@@ -70,6 +70,8 @@ struct Service {
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
   boost::asio::thread_pool& WorkerFor(const std::string& body) { return body.size() > kLargeBody ? large_worker : workers; }
+  /// Where it is the same, so are the bits of an answer with a seed.
+  std::string Fingerprint() const { return "fp_" + model.name + "_" + facts.isa; }
   std::string Trouble() const { return engine_thread->Trouble(limits.stall); }
 };
 
