@@ -1,11 +1,12 @@
 // baleen serve: the model behind HTTP, for clients of OpenAI, DeepSeek and Anthropic, and a page.
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
-#include <cctype>
-#include <cstdio>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -13,6 +14,7 @@
 #include "apps/engine_flags.h"
 #include "apps/sampling_flags.h"
 #include "constraint/compiler.h"
+#include "diagnostics/log.h"
 #include "hardware/cpu.h"
 #include "library/answer_defaults.h"
 #include "server/run_server.h"
@@ -73,11 +75,43 @@ Status Announce(const server::Service& service, const std::string& address) {
   return WriteStandardOutput("Serving " + service.model.name + " at " + address + " (the page: " + address + "/, Ctrl-C stops)\n");
 }
 
-/// Opens everything from the bottom to the top, serves, and closes it from the top to the bottom.
-Status Serve(ServeFlags flags) {
+/// What the environment or the config file says of the engine and the model, where no flag does: it passes the checks of the flag.
+Status TakeEngineSettings(CLI::App& command, const server::ServerSettings& settings) {
+  for (const auto& [name, given] : settings.engine) {
+    CLI::Option* option = command.get_option("--" + name);
+    if (option->count() > 0) continue;
+    try {
+      option->add_result(given.text);
+      option->run_callback();
+    } catch (const CLI::Error& error) {
+      return diagnostics::InvalidInput(given.source + ": " + diagnostics::Quoted(error.what(), 300) + "; correct it");
+    }
+  }
+  return {};
+}
+
+server::ServiceLimits LimitsOf(const server::ServerSettings& settings) {
+  server::ServiceLimits limits;
+  if (settings.max_requests > 0) limits.requests = settings.max_requests;
+  limits.deadlines = settings.deadlines;
+  limits.keep_alive = settings.keep_alive_time;
+  limits.stall = settings.stall_time;
+  return limits;
+}
+
+/// The cache is there to be quick: a folder that can only be read keeps nobody from being served.
+std::string WritableCache(const std::string& folder) {
+  if (folder.empty() || access(folder.c_str(), F_OK) != 0 || access(folder.c_str(), W_OK) == 0) return folder;
+  diagnostics::Warn("the cache folder " + diagnostics::Quoted(folder, 200) + " cannot be written (" + std::strerror(errno) + "): prompts stay cached in memory only");
+  return {};
+}
+
+/// Opens everything from the bottom to the top, serves, and closes it from the top to the bottom. flags: those of `command`.
+Status Serve(CLI::App& command, ServeFlags& flags) {
   TRY_ASSIGN(const server::ServerSettings settings, server::ReadSettings(flags.settings, FromEnvironment));
+  TRY(TakeEngineSettings(command, settings));
   flags.model.model = settings.model;
-  flags.engine.cache_dir = settings.cache_dir;
+  flags.engine.cache_dir = WritableCache(settings.cache_dir);
   TRY_ASSIGN(const ledger::PriceList prices, LoadPrices(flags));
   TRY_ASSIGN(const std::unique_ptr<ledger::Ledger> ledger, OpenLedger(settings));
   TRY(server::CheckBinding(settings.host, !settings.api_key.empty() || (ledger != nullptr && ledger->HasKeys())));
@@ -92,7 +126,7 @@ Status Serve(ServeFlags flags) {
   Result<std::unique_ptr<constraint::Compiler>> compiler = constraint::Compiler::Create(tokenizer, service.model.vocab_size, service.model.end_ids);
   service.model.compiler = compiler ? compiler->get() : nullptr;
   if (!compiler) service.model.no_compiler_reason = compiler.error().message;
-  const std::filesystem::path cache(settings.cache_dir);
+  const std::filesystem::path cache(flags.engine.cache_dir);
   server::ReplayMemory replay(cache.empty() ? std::filesystem::path() : cache / "sampled-turns.sqlite", service.model.name + running.options.cache.fingerprint.Hex());
   service.engine = &engine;
   service.calls = {.submit = [&engine](engine::Request request) { return engine.Submit(std::move(request)); }, .cancel = [&engine](engine::RequestId id) { engine.Cancel(id); }};
@@ -100,7 +134,7 @@ Status Serve(ServeFlags flags) {
   service.ledger = ledger.get();
   service.prices = &prices;
   service.replay = &replay;
-  if (settings.max_requests > 0) service.limits.requests = settings.max_requests;
+  service.limits = LimitsOf(settings);
   auto engine_thread = std::make_unique<server::EngineThread>(server::EngineThread::Calls{.step = [&engine] { return engine.Step(); },
                                                                                             .wait = [&engine](engine::Clock::duration at_most) { engine.Wait(at_most); },
                                                                                             .wake = [&engine] { engine.Cancel(0); }});
@@ -147,7 +181,7 @@ void AddServeCommand(CLI::App& app, int& exit_code) {
       const CLI::Option* option = command->get_option("--" + std::string(shared));
       if (option->count() > 0) flags->settings[shared] = option->results().back();
     }
-    Run(exit_code, [&] { return Serve(*flags); });
+    Run(exit_code, [&] { return Serve(*command, *flags); });
   });
 }
 

@@ -40,7 +40,7 @@ bool Answer::Skip(const engine::TokenEvent& event, Delta& delta) {
 }
 
 void Answer::End(const engine::Ending& ending, Delta& delta) {
-  delta.events = text_.Finish();
+  delta.events = text_.Finish(/*cut=*/ending.finish != engine::Finish::kEndToken);
   delta.ended = true;
   ending_ = ending;
 }

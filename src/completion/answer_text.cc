@@ -60,13 +60,13 @@ std::vector<text::ReplyEvent> AnswerText::Push(std::int32_t id) {
   return Read(stops_.Feed(detokenizer_->Push(id)));
 }
 
-std::vector<text::ReplyEvent> AnswerText::Finish() {
+std::vector<text::ReplyEvent> AnswerText::Finish(bool cut) {
   if (!detokenizer_) return {};
   std::string rest = stops_.Feed(detokenizer_->Finish());
   rest += stops_.Finish();
   std::vector<text::ReplyEvent> events = Read(rest);
   if (stream_) {
-    std::vector<text::ReplyEvent> last = stream_->Finish();
+    std::vector<text::ReplyEvent> last = stream_->Finish(cut);
     Keep(last);
     events.insert(events.end(), std::make_move_iterator(last.begin()), std::make_move_iterator(last.end()));
   }

@@ -57,7 +57,8 @@ class AnswerText {
 
   /// What can be shown with this id. After stopped() nothing more comes.
   std::vector<text::ReplyEvent> Push(std::int32_t id);
-  std::vector<text::ReplyEvent> Finish();
+  /// cut: the model was not at its end; see ReplyStream.
+  std::vector<text::ReplyEvent> Finish(bool cut = false);
 
   bool stopped() const noexcept { return stops_.found(); }
   const std::string& stop_text() const noexcept { return stops_.found_text(); }

@@ -1,5 +1,6 @@
 #include "server/metrics.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
@@ -51,7 +52,7 @@ struct Metrics::Parts {
   prometheus::Gauge& open = Gauge("baleen_requests_open", "Requests that the server accepted and that have not ended.");
   prometheus::Gauge& connections = Gauge("baleen_connections", "Open connections.");
   prometheus::Gauge& healthy = Gauge("baleen_engine_healthy", "1 while the engine gives signs of life.");
-  prometheus::Family<prometheus::Gauge>& blocks = prometheus::BuildGauge().Name("baleen_kv_blocks").Help("Blocks of attention memory, by use.").Register(registry);
+  prometheus::Family<prometheus::Gauge>& blocks = prometheus::BuildGauge().Name("baleen_kv_blocks").Help("Blocks of attention memory: all, those in the prefix cache, and those of sequences alone.").Register(registry);
   prometheus::Family<prometheus::Gauge>& memory = prometheus::BuildGauge().Name("baleen_memory_bytes").Help("Planned memory, by use.").Register(registry);
   prometheus::Family<prometheus::Counter>& choices = prometheus::BuildCounter().Name("baleen_choices_total").Help("Choices, by how they went.").Register(registry);
   prometheus::Family<prometheus::Counter>& tokens = prometheus::BuildCounter().Name("baleen_tokens_total").Help("Tokens, by what was done with them.").Register(registry);
@@ -82,7 +83,7 @@ void Metrics::Parts::TakeEngine(const engine::Statistics& engine) {
   running.Set(static_cast<double>(engine.running));
   waiting.Set(static_cast<double>(engine.waiting));
   blocks.Add({{"use", "all"}}).Set(static_cast<double>(engine.blocks));
-  blocks.Add({{"use", "sequences"}}).Set(static_cast<double>(engine.used_blocks));
+  blocks.Add({{"use", "sequences"}}).Set(static_cast<double>(std::max<std::int64_t>(0, engine.used_blocks - engine.cached_blocks)));
   blocks.Add({{"use", "cache"}}).Set(static_cast<double>(engine.cached_blocks));
   Take(steps, engine.steps);
   const std::pair<const char*, std::int64_t> ways[] = {{"submitted", engine.submitted}, {"ended", engine.ended},     {"failed", engine.failed},

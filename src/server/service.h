@@ -31,7 +31,7 @@ struct ServiceLimits {
   std::int64_t requests = 256;                  // accepted and not ended; beyond: refused at once
   engine::Deadlines deadlines;                  // of every choice
   std::chrono::milliseconds keep_alive{5'000};  // silence before a sign is sent to a client that waits
-  std::chrono::seconds stall{60};               // an engine without a sign for so long is unwell
+  std::chrono::milliseconds stall{60'000};      // an engine without a sign for so long is unwell
 };
 
 inline constexpr std::size_t kLargeBody = std::size_t{1} << 18;  // bytes

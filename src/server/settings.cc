@@ -38,13 +38,28 @@ constexpr SettingName kNames[] = {
     {"body-time", "SECONDS", "for a request's body (120)"},
     {"write-time", "SECONDS", "for a client to take what is written (30)"},
     {"idle-time", "SECONDS", "between the requests of a connection (60)"},
+    {"queue-time", "SECONDS", "a request may wait for its first step that long (600)"},
+    {"first-token-time", "SECONDS", "and for its first token (no limit)"},
+    {"answer-time", "SECONDS", "and for its whole answer (no limit)"},
+    {"keep-alive-time", "SECONDS", "of silence before a waiting client gets a sign of life (5)"},
+    {"stall-time", "SECONDS", "without a sign of the engine before /health says so (60)"},
+    {"parallel", "", ""},
+    {"context", "", ""},
+    {"step-rows", "", ""},
+    {"kv-memory", "", ""},
+    {"cache-bytes", "", ""},
+    {"draft", "", ""},
+    {"arithmetic", "", ""},
+    {"threads", "", ""},
+    {"encoding", "", ""},
+    {"prices", "", ""},
 };
 
 // One value and where it comes from.
 struct Given {
   std::string_view name;
   const std::string& text;
-  std::string source;  // "--port", "BALEEN_PORT" or `server.json: "port"`
+  std::string source;  // as in GivenText
 };
 
 diagnostics::Error Wrong(const Given& given, const std::string& expected) {
@@ -79,6 +94,13 @@ Status Seconds(const Given& given, milliseconds& to) {
   return {};
 }
 
+Status Deadline(const Given& given, std::optional<engine::Clock::duration>& to) {
+  milliseconds time{};
+  TRY(Seconds(given, time));
+  to = time;
+  return {};
+}
+
 // No empty text, no NUL, no line end; for the key only what an HTTP field can carry.
 Status Text(const Given& given, std::string& to) {
   const bool key = given.name == "api-key";
@@ -106,9 +128,28 @@ Status ApplyLimit(const Given& given, ServerLimits& limits) {
   return Seconds(given, limits.idle_time);
 }
 
-// `given.name` is one of kNames.
-Status Apply(const Given& given, ServerSettings& settings) {
+// Nothing if it is another setting.
+std::optional<Status> ApplyTime(const Given& given, ServerSettings& settings) {
   const std::string_view name = given.name;
+  if (name == "drain-time") return Seconds(given, settings.drain_time);
+  if (name == "keep-alive-time") return Seconds(given, settings.keep_alive_time);
+  if (name == "stall-time") return Seconds(given, settings.stall_time);
+  if (name == "queue-time") return Deadline(given, settings.deadlines.queue);
+  if (name == "first-token-time") return Deadline(given, settings.deadlines.first_token);
+  if (name == "answer-time") return Deadline(given, settings.deadlines.total);
+  return std::nullopt;
+}
+
+// `known` is one of kNames, and the name of `given`.
+Status Apply(const SettingName& known, const Given& given, ServerSettings& settings) {
+  const std::string_view name = given.name;
+  if (known.value.empty()) {
+    std::string text;
+    TRY(Text(given, text));
+    settings.engine[std::string(name)] = {std::move(text), given.source};
+    return {};
+  }
+  if (std::optional<Status> applied = ApplyTime(given, settings)) return *std::move(applied);
   if (name == "model") return Text(given, settings.model);
   if (name == "host") return Text(given, settings.host);
   if (name == "api-key") return Text(given, settings.api_key);
@@ -116,7 +157,6 @@ Status Apply(const Given& given, ServerSettings& settings) {
   if (name == "cache-dir") return Text(given, settings.cache_dir);
   if (name == "tls-cert") return Text(given, settings.tls_certificate);
   if (name == "tls-key") return Text(given, settings.tls_key);
-  if (name == "drain-time") return Seconds(given, settings.drain_time);
   if (name == "max-requests") {
     TRY_ASSIGN(settings.max_requests, Whole(given, 1, 1'000'000));
     return {};
@@ -174,7 +214,7 @@ Status ApplyConfig(std::string_view json, std::string_view name, ServerSettings&
     if (known == std::end(kNames)) return diagnostics::InvalidInput(source + ": expected the name of a setting as in baleen serve --help, found another; remove it");
     const std::optional<std::string> text = TextOf(member);
     if (!text) return diagnostics::InvalidInput(source + ": expected a string or a number, found " + std::string(member.Kind()) + "; correct it");
-    TRY(Apply({known->name, *text, source}, settings));
+    TRY(Apply(*known, {known->name, *text, source}, settings));
   }
   return {};
 }
@@ -189,13 +229,13 @@ Result<ServerSettings> ReadSettings(const SettingTexts& flags, const std::functi
   }
   for (const SettingName& setting : kNames) {
     const std::string variable = EnvironmentName(setting.name);
-    if (const std::optional<std::string> text = environment(variable)) TRY(Apply({setting.name, *text, variable}, settings));
+    if (const std::optional<std::string> text = environment(variable)) TRY(Apply(setting, {setting.name, *text, variable}, settings));
   }
   for (const auto& [name, text] : flags) {
     if (name == "config") continue;
     const auto* known = std::ranges::find(kNames, std::string_view(name), &SettingName::name);
     if (known == std::end(kNames)) return diagnostics::InvalidInput("--" + diagnostics::Quoted(name) + ": expected a flag of baleen serve; see --help");
-    TRY(Apply({known->name, text, "--" + name}, settings));
+    TRY(Apply(*known, {known->name, text, "--" + name}, settings));
   }
   TRY(CheckTls(settings));
   return settings;

@@ -10,10 +10,16 @@
 #include <string_view>
 
 #include "diagnostics/result.h"
+#include "engine/request.h"
 #include "server/binding.h"
 #include "server/limits.h"
 
 namespace baleen::server {
+
+/// A value as it was given, and where: "--port", "BALEEN_PORT" or `server.json: "port"`.
+struct GivenText {
+  std::string text, source;
+};
 
 /// Everything `baleen serve` can be told.
 struct ServerSettings {
@@ -27,7 +33,11 @@ struct ServerSettings {
   std::string tls_certificate;
   std::string tls_key;
   std::chrono::milliseconds drain_time{30'000};
+  std::chrono::milliseconds keep_alive_time{5'000};
+  std::chrono::milliseconds stall_time{60'000};
+  engine::Deadlines deadlines{.queue = std::chrono::minutes(10), .first_token = {}, .total = {}};
   ServerLimits limits;
+  std::map<std::string, GivenText, std::less<>> engine;  // settings of the engine and the model, by name; the program reads and checks them
 
   Binding ToBinding() const { return {host, port, tls_certificate, tls_key}; }
 };
@@ -39,7 +49,7 @@ using SettingTexts = std::map<std::string, std::string, std::less<>>;
 /// help: one line for --help, with the default.
 struct SettingName {
   std::string_view name;
-  std::string_view value;  // "DIR", "SECONDS", …
+  std::string_view value;  // "DIR", "SECONDS", …; empty: one of ServerSettings::engine
   std::string_view help;
 };
 std::span<const SettingName> SettingNames();

@@ -73,6 +73,26 @@ TEST(Settings, NeverShowTheKey) {
   EXPECT_THAT(ApplyConfig(R"({"api-key": ["secret"]})", "c", settings).error().message, Not(HasSubstr("secret")));
 }
 
+TEST(Settings, HaveTimesOfARequest) {
+  const Result<ServerSettings> usual = ReadSettings({}, Environment({}));
+  EXPECT_EQ(usual->deadlines.queue, std::chrono::minutes(10));
+  EXPECT_FALSE(usual->deadlines.first_token.has_value() || usual->deadlines.total.has_value());
+  const Result<ServerSettings> settings = ReadSettings({{"queue-time", "1"}, {"first-token-time", "2"}, {"answer-time", "0.5"}}, Environment({{"BALEEN_STALL_TIME", "7"}}));
+  ASSERT_TRUE(settings.has_value()) << settings.error().message;
+  EXPECT_EQ(settings->deadlines.queue, std::chrono::seconds(1));
+  EXPECT_EQ(settings->deadlines.first_token, std::chrono::seconds(2));
+  EXPECT_EQ(settings->deadlines.total, std::chrono::milliseconds(500));
+  EXPECT_EQ(settings->stall_time, std::chrono::seconds(7));
+}
+
+TEST(Settings, HandOnWhatIsTheEngines) {
+  const Result<ServerSettings> settings = ReadSettings({}, Environment({{"BALEEN_KV_MEMORY", "8GiB"}, {"BALEEN_DRAFT", "off"}}));
+  ASSERT_TRUE(settings.has_value()) << settings.error().message;
+  EXPECT_EQ(settings->engine.size(), 2u);
+  EXPECT_EQ(settings->engine.at("kv-memory").text, "8GiB");
+  EXPECT_EQ(settings->engine.at("draft").source, "BALEEN_DRAFT");
+}
+
 TEST(Settings, CoverEveryName) {
   for (const SettingName& name : SettingNames()) {
     const bool is_text = name.value == "DIR" || name.value == "FILE" || name.value == "KEY" || name.value == "ADDRESS";

@@ -56,13 +56,15 @@ void AddEvent(const ReplyEvent& event, ParsedReply& reply) {
 }
 
 // Text up to the next tag. True if something else follows.
-bool ReplyStream::ReadText(bool last, std::vector<ReplyEvent>& events) {
+bool ReplyStream::ReadText(Last last, std::vector<ReplyEvent>& events) {
   const bool reasoning = state_ == State::kReasoning;
   const ReplyEvent::Kind kind = reasoning ? ReplyEvent::Kind::kReasoning : ReplyEvent::Kind::kContent;
   const std::span<const std::string_view> stops = reasoning ? std::span(kReasoningStops) : state_ == State::kContent ? kContentStops : kBehindStops;
   const Found found = FindFirst(waiting_, stops);
   if (found.stop.empty()) {
-    const std::size_t decided = last ? waiting_.size() : DecidedBytes(waiting_, stops);
+    std::size_t decided = DecidedBytes(waiting_, stops);
+    const bool begun_tag = std::string_view(waiting_).substr(decided).find(kDsml) != std::string_view::npos;
+    if (last == Last::kYes || (last == Last::kCut && !begun_tag)) decided = waiting_.size();
     Emit(kind, std::string_view(waiting_).substr(0, decided), events);
     waiting_.erase(0, decided);
     return false;
@@ -82,10 +84,11 @@ bool ReplyStream::ReadText(bool last, std::vector<ReplyEvent>& events) {
   return true;
 }
 
-bool ReplyStream::ReadToolBlock(bool last, std::vector<ReplyEvent>& events) {
+bool ReplyStream::ReadToolBlock(Last last, std::vector<ReplyEvent>& events) {
   std::optional<std::string> behind = block_->Feed(waiting_, events);
   waiting_.clear();
-  if (!behind && last) behind = block_->Finish();
+  if (!behind && last == Last::kCut) behind.emplace();
+  if (!behind && last == Last::kYes) behind = block_->Finish();
   if (!behind) return false;
   waiting_ = *std::move(behind);
   block_.reset();
@@ -93,7 +96,7 @@ bool ReplyStream::ReadToolBlock(bool last, std::vector<ReplyEvent>& events) {
   return true;
 }
 
-void ReplyStream::Advance(bool last, std::vector<ReplyEvent>& events) {
+void ReplyStream::Advance(Last last, std::vector<ReplyEvent>& events) {
   while (state_ != State::kEnded && (state_ == State::kToolBlock ? ReadToolBlock(last, events) : ReadText(last, events))) {
   }
 }
@@ -102,13 +105,13 @@ std::vector<ReplyEvent> ReplyStream::Feed(std::string_view piece) {
   std::vector<ReplyEvent> events;
   if (state_ == State::kEnded) return events;
   waiting_ += piece;
-  Advance(/*last=*/false, events);
+  Advance(Last::kNo, events);
   return events;
 }
 
-std::vector<ReplyEvent> ReplyStream::Finish() {
+std::vector<ReplyEvent> ReplyStream::Finish(bool cut) {
   std::vector<ReplyEvent> events;
-  Advance(/*last=*/true, events);
+  Advance(cut ? Last::kCut : Last::kYes, events);
   waiting_.clear();
   state_ = State::kEnded;
   return events;

@@ -24,14 +24,16 @@ class ReplyStream {
       : state_(thinking ? State::kReasoning : State::kContent), tools_(std::make_shared<const ToolNames>(std::move(tools))) {}
 
   std::vector<ReplyEvent> Feed(std::string_view piece);
-  /// To be called once, when no more text comes.
-  std::vector<ReplyEvent> Finish();
+  /// To be called once, when no more text comes. cut: the model was not at its end; then nothing is shown of a tag or tool block that is
+  /// not complete.
+  std::vector<ReplyEvent> Finish(bool cut = false);
 
  private:
   enum class State { kReasoning, kContent, kToolBlock, kBehindBlock, kEnded };
-  void Advance(bool last, std::vector<ReplyEvent>& events);
-  bool ReadText(bool last, std::vector<ReplyEvent>& events);
-  bool ReadToolBlock(bool last, std::vector<ReplyEvent>& events);
+  enum class Last { kNo, kYes, kCut };
+  void Advance(Last last, std::vector<ReplyEvent>& events);
+  bool ReadText(Last last, std::vector<ReplyEvent>& events);
+  bool ReadToolBlock(Last last, std::vector<ReplyEvent>& events);
 
   State state_;
   std::shared_ptr<const ToolNames> tools_;

@@ -68,6 +68,22 @@ TEST(ReplyStream, GivesBackWhatBreaksBeforeItWasToldOf) {
   EXPECT_EQ(ParseReplyLenient(kOpen + whole_call + "</｜DSML｜tool", false), (ParsedReply{"", "", {call}}));
 }
 
+TEST(ReplyStream, ShowsNothingOfATagWhereItWasCut) {
+  const auto told = [](const std::string& text) {
+    ReplyStream stream(false);
+    std::string all = Fed(stream, text);
+    const std::string last = Told(stream.Finish(/*cut=*/true));
+    return all + (all.empty() || last.empty() ? "" : " | ") + last;
+  };
+  const std::string whole_call = Invoke("f") + kEndInvoke;
+  EXPECT_EQ(told("b" + kOpen + "<"), "say b | block");
+  EXPECT_EQ(told("b" + kOpen + Invoke("g") + "<｜DSML｜param"), "say b | block");
+  EXPECT_EQ(told("b\n\n<｜DSML｜tool"), "say b");
+  EXPECT_EQ(told("b" + kOpen + whole_call + Invoke("g")), "say b | block | call f | args {} | end");
+  EXPECT_EQ(told("b\n\n<"), "say b | say \n\n<");
+  EXPECT_EQ(told("b" + kOpen + "no tag"), "say b | block | say " + kOpen + "no tag");
+}
+
 TEST(ReplyStream, KeepsWhatWasToldOf) {
   const std::string begun = kOpen + Invoke("f") + Value("k", "v");
   EXPECT_EQ(ParseReplyLenient(begun + "and so on", false), (ParsedReply{"", "and so on", {{"f", R"({"k": "v")"}}}));
