@@ -82,6 +82,7 @@ Result<library::RunningEngine> StartEngine(library::OpenedModel opened, const Mo
                                                                                     .cache_dir = flags.cache_dir,
                                                                                     .cache_bytes = flags.cache_bytes,
                                                                                     .waiting_requests = std::max<std::int64_t>(1024, 4 * flags.parallel),
+                                                                                    .tenant_quota = flags.tenant_quota,
                                                                                     .draft = DrafterOf(flags.draft)});
   if (!running) return WithFlagName(std::move(running).error());
   if (running->context_cut) {

@@ -17,6 +17,7 @@ struct EngineFlags {
   std::uint64_t kv_bytes = 0;      // attention state and cache; 0 = a choice that is printed
   std::string cache_dir;           // empty = nothing on disk
   std::uint64_t cache_bytes = std::uint64_t{16} << 30;
+  double tenant_quota = 1.0;       // see library::EngineSettings
   std::string draft = "auto";      // off | mtp | dspark | auto
 };
 

@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -141,8 +142,9 @@ Status Serve(CLI::App& command, ServeFlags& flags) {
   service.engine_thread = engine_thread.get();
   Status announced;
   const Status status = server::RunServer(*io, service, settings, [&](const std::string& address) { announced = Announce(service, address); });
+  for (const int signal : {SIGTERM, SIGINT}) std::signal(signal, SIG_IGN);  // the rest is short: what the cache has not yet written is written
   engine_thread.reset();
-  engine.Shutdown();  // what was cut off ends, and what the cache has not yet written is written
+  engine.Shutdown();  // what was cut off ends
   io.reset();         // the last of the coroutines, which use all of the above
   return status ? announced : status;
 }
@@ -165,6 +167,10 @@ void AddServeCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("serve", "Serve a model to clients of OpenAI, DeepSeek and Anthropic, with a page to chat and a dashboard.");
   AddModelFlags(*command, flags->model, true);
   AddEngineFlags(*command, flags->engine);
+  flags->engine.tenant_quota = 0.25;
+  command->add_option("--tenant-quota", flags->engine.tenant_quota, "Share of the attention memory that a user's cached prompts keep from other users")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command->add_option("--encoding", flags->encoding, "april (preview releases) or 0731 (since)")->check(CLI::IsMember({"april", "0731"}))->capture_default_str();
   command->add_option("--prices", flags->prices, "Price list for the ledger (default: DeepSeek's published prices)");
   AddSettingFlags(*command, *flags);

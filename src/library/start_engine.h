@@ -22,6 +22,7 @@ struct EngineSettings {
   std::string cache_dir;       // empty = nothing on disk
   std::uint64_t cache_bytes = std::uint64_t{16} << 30;
   std::int64_t waiting_requests = 1024;
+  double tenant_quota = 1.0;   // share of the memory for attention state that a tenant's cached prompts keep from other tenants
   std::optional<checkpoint::DrafterKind> draft;  // missing = what the checkpoint has
 };
 

@@ -49,6 +49,7 @@ constexpr SettingName kNames[] = {
     {"kv-memory", "", ""},
     {"cache-bytes", "", ""},
     {"draft", "", ""},
+    {"tenant-quota", "", ""},
     {"arithmetic", "", ""},
     {"threads", "", ""},
     {"encoding", "", ""},

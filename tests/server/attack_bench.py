@@ -1,12 +1,13 @@
-"""What attackers do to a healthy client: rounds with and without them, one after another, and the ratio of the percentiles. Also how long the engine
-idles while it should be busy. For an idle machine.
+"""What attackers do to a healthy client: the percentiles of its requests beside those to a server that is left alone. Also how long the engine idles while
+it should be busy. For an idle machine.
 
     BALEEN_PROGRAM=build/x/apps/baleen python3 tests/server/attack_bench.py [ROUNDS [REQUESTS]]
 """
 
+import os
+import pathlib
 import random
 import socket
-import statistics
 import sys
 import threading
 import time
@@ -57,35 +58,48 @@ class Attackers:
             one.close()
 
 
-def healthy(server, requests):
-    connection, times = server.connect(), []
-    data = b'{"model": "plankton", "messages": [{"role": "user", "content": "35+4"}], "thinking": {"type": "disabled"}, "temperature": 0, "max_tokens": 16, "ignore_eos": true}'
-    for _ in range(requests):
+class Healthy:
+    """A client that keeps its connection."""
+
+    BODY = b'{"model": "plankton", "messages": [{"role": "user", "content": "35+4"}], "thinking": {"type": "disabled"}, "temperature": 0, "max_tokens": 16, "ignore_eos": true}'
+
+    def __init__(self, server):
+        self.connection = server.connect()
+
+    def seconds(self):
         began = time.perf_counter()
-        connection.request("POST", "/v1/chat/completions", data, {"content-type": "application/json"})
-        response = connection.getresponse()
+        self.connection.request("POST", "/v1/chat/completions", self.BODY, {"content-type": "application/json"})
+        response = self.connection.getresponse()
         response.read()
-        times.append(time.perf_counter() - began)
         if response.status != 200:
             raise SystemExit(f"a healthy client got {response.status}")
-    connection.close()
-    return times
+        return time.perf_counter() - began
+
+
+def processor_seconds(server):
+    fields = pathlib.Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_attacks(rounds, requests):
-    """(calm, attacked): the percentiles of each round."""
-    server = Server("--max-requests", 300)
-    healthy(server, requests)
-    calm, attacked = [], []
+    """(calm, attacked, share): seconds of healthy requests, by turns to a server that is left alone and to one that is attacked, so that what else the
+    machine does meets both alike; and what share of a processor the attackers alone cost theirs. Each round has attackers of its own."""
+    servers = [Server("--max-requests", 300, "--threads", 1) for _ in range(2)]
+    clients = [Healthy(server) for server in servers]
+    times, spent, watched = ([], []), 0, 0
     for _ in range(rounds):
-        calm.append(healthy(server, requests))
-        attackers = Attackers(server)
-        time.sleep(0.3)
-        attacked.append(healthy(server, requests))
+        attackers = Attackers(servers[1])
+        servers[1].wait_for_metric("baleen_requests_open", 0)
+        before, began = processor_seconds(servers[1]), time.monotonic()
+        time.sleep(1)
+        spent, watched = spent + processor_seconds(servers[1]) - before, watched + time.monotonic() - began
+        for i in range(requests):
+            for which in (i % 2, 1 - i % 2):
+                times[which].append(clients[which].seconds())
         attackers.leave()
-        time.sleep(0.5)
-    server.stop()
-    return calm, attacked
+    for server in servers:
+        server.stop()
+    return times[0], times[1], spent / watched
 
 
 def measure_idleness(seconds, clients, *flags):
@@ -113,10 +127,11 @@ def measure_idleness(seconds, clients, *flags):
 
 def main():
     rounds, requests = (int(word) for word in (sys.argv[1:] + ["5", "200"][len(sys.argv) - 1:]))
-    calm, attacked = measure_attacks(rounds, requests)
+    calm, attacked, cost = measure_attacks(rounds, requests)
     for share in (0.5, 0.99):
-        a, b = (statistics.median(percentile(times, share) for times in rounds_) for rounds_ in (calm, attacked))
-        print(f"p{share * 100:.0f}: {a * 1e3:.2f} ms calm, {b * 1e3:.2f} ms under {ATTACKERS + 20} attackers, ratio {b / a:.3f} (median of {rounds} rounds of {requests})")
+        a, b = percentile(calm, share), percentile(attacked, share)
+        print(f"p{share * 100:.0f}: {a * 1e3:.2f} ms calm, {b * 1e3:.2f} ms under {ATTACKERS + 20} attackers, ratio {b / a:.3f} ({rounds} rounds of {requests} each)")
+    print(f"the attackers alone cost {cost * 100:.1f} % of a processor")
     share, steps, answers = measure_idleness(8, 32)
     print(f"the engine idles {share * 100:.3f} % of the time under 32 clients ({steps:.0f} steps/s, {answers} answers)")
 

@@ -133,7 +133,7 @@ class Deadlines(unittest.TestCase):
         for path in KINDS:
             self.check_unstreamed(server, path, "deadline for its start")
             self.check_streamed(server, path, "deadline for its start")
-        self.assertGreaterEqual(server.metric('baleen_choices_total{way="expired"}'), 8)
+        self.assertTrue(wait_for(lambda: server.metric('baleen_choices_total{way="expired"}') == 8))
         runner.close()
         self.assertEqual(server.stop(), 0)
 
@@ -176,7 +176,7 @@ class Silence(unittest.TestCase):
 
     def test_health_says_when_a_step_takes_too_long(self):
         server = Server("--stall-time", 0.05, "--step-rows", 4096, "--threads", 1)
-        self.assertEqual(server.get("/health").status, 200)
+        self.assertTrue(wait_for(lambda: server.get("/health").status == 200))
         asking = threading.Thread(target=lambda: server.chat(LONG, max_tokens=1))
         asking.start()
         unwell = []
@@ -188,6 +188,28 @@ class Silence(unittest.TestCase):
         self.assertTrue(unwell and "no sign" in unwell[0], unwell)
         self.assertTrue(wait_for(lambda: server.get("/health").status == 200))
         self.assertEqual(server.stop(), 0)
+
+
+class Fairness(server_process.Case):
+    def test_a_long_prompt_does_not_stop_the_tokens_of_others(self):
+        one = send(self.server, KINDS[0], body(KINDS[0], tokens=30000, stream=True))
+        one.recv(1 << 16)
+        took = []
+
+        def read_a_book():
+            began = time.monotonic()
+            self.server.chat(LONG * 2, max_tokens=1)
+            took.append(time.monotonic() - began)
+
+        reading = threading.Thread(target=read_a_book)
+        reading.start()
+        longest, last = 0, time.monotonic()
+        while reading.is_alive():
+            self.assertTrue(one.recv(1 << 16))
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        one.close()
+        print(f"a prompt took {took[0]:.2f} s, the others' tokens came at most {longest * 1e3:.0f} ms apart")
+        self.assertLess(longest, 0.3 * took[0])
 
 
 class Once(server_process.Case):
@@ -206,6 +228,14 @@ class Once(server_process.Case):
         self.assertEqual(at_once(ask, range(160)), [1] * 160)
         self.assertEqual(self.server.metric("baleen_requests_open"), 0)
         self.assertEqual(self.server.metric('baleen_choices_total{way="submitted"}'), self.server.metric('baleen_choices_total{way="ended"}'))
+
+    def test_metrics_hold_no_text(self):
+        self.server.chat("a canary of 4711 feathers", user_id="canary bird", max_tokens=8)
+        self.server.chat("a canary of 4711 feathers", temperature=9)
+        self.server.post("/v1/chat/completions/canary", {})
+        metrics = self.server.get("/metrics").body
+        for secret in (b"canary", b"4711", b"feathers"):
+            self.assertNotIn(secret, metrics)
 
 
 if __name__ == "__main__":

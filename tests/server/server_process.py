@@ -1,5 +1,6 @@
 """A `baleen serve` of its own for each test class, and small ways to talk to it."""
 
+import atexit
 import http.client
 import json
 import os
@@ -42,6 +43,7 @@ class Server:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([PROGRAM, "serve", "--port", str(port), *map(str, flags)] if command is None else command,
                                             stdout=subprocess.PIPE, stderr=log, env=self.environment)
+        atexit.register(self.process.kill)  # a test that failed leaves nothing running
         line = self.process.stdout.readline().decode()
         found = re.search(r"(https?)://([^ /:]+|\[[^]]+\]):(\d+)", line)
         if not found:
