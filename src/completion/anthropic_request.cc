@@ -13,13 +13,13 @@ namespace {
 using text::JsonValue;
 using text::Thinking;
 
-constexpr std::size_t kMostWordBytes = 4096;
+constexpr std::size_t kMostWordCharacters = 4096;
 
 Checked<void> ReadSchema(const Fields& object, std::string_view key, CompletionRequest& request) {
   const JsonValue* value = object.Find(key);
   if (value == nullptr) return {};
   TRY_ASSIGN(const Fields format, Fields::Of(value, object.Path(key)));
-  TRY_ASSIGN(const std::optional<std::string> type, format.Text("type", kMostWordBytes));
+  TRY_ASSIGN(const std::optional<std::string> type, format.Text("type", kMostWordCharacters));
   if (!type) return format.WrongType("type", "json_schema");
   if (*type != "json_schema") return format.WrongValue("type", "json_schema");
   TRY_ASSIGN(const Fields schema, Fields::Of(format.Find("schema"), format.Path("schema")));
@@ -33,7 +33,7 @@ Checked<void> ReadThinking(const Fields& body, CompletionRequest& request) {
   std::optional<Thinking> effort;
   if (const JsonValue* value = body.Find("output_config")) {
     TRY_ASSIGN(const Fields config, Fields::Of(value, "output_config"));
-    TRY_ASSIGN(const std::optional<std::string> word, config.Text("effort", kMostWordBytes));
+    TRY_ASSIGN(const std::optional<std::string> word, config.Text("effort", kMostWordCharacters));
     if (word) effort = ThinkingOfEffort(*word);
     if (word && !effort) return config.WrongValue("effort", kEffortWords);
     TRY(ReadSchema(config, "format", request));
@@ -42,7 +42,7 @@ Checked<void> ReadThinking(const Fields& body, CompletionRequest& request) {
   const JsonValue* value = body.Find("thinking");
   if (value == nullptr) return {};
   TRY_ASSIGN(const Fields thinking, Fields::Of(value, "thinking"));
-  TRY_ASSIGN(const std::optional<std::string> type, thinking.Text("type", kMostWordBytes));
+  TRY_ASSIGN(const std::optional<std::string> type, thinking.Text("type", kMostWordCharacters));
   if (!type) return thinking.WrongType("type", kTypes);
   if (*type != "enabled" && *type != "adaptive" && *type != "between_tools" && *type != "disabled") return thinking.WrongValue("type", kTypes);
   TRY(thinking.Whole("budget_tokens", 0, kMostNewTokens));
@@ -82,7 +82,7 @@ Checked<void> ReadTenant(const Fields& body, CompletionRequest& request) {
   const JsonValue* value = body.Find("metadata");
   if (value == nullptr) return {};
   TRY_ASSIGN(const Fields metadata, Fields::Of(value, "metadata"));
-  TRY_ASSIGN(const std::optional<std::string> user, metadata.Text("user_id", kMostTenantBytes));
+  TRY_ASSIGN(const std::optional<std::string> user, metadata.Text("user_id", kMostTenantCharacters));
   request.tenant = user.value_or("");
   return {};
 }
@@ -93,7 +93,7 @@ Checked<CompletionRequest> ReadAnthropic(const JsonValue& json, AnthropicRoute r
   TRY_ASSIGN(const Fields object, Fields::Of(&json, "body"));
   const Fields body(json, "");
   CompletionRequest request;
-  TRY_ASSIGN(const std::optional<std::string> model, body.Text("model", kMostWordBytes));
+  TRY_ASSIGN(const std::optional<std::string> model, body.Text("model", kMostWordCharacters));
   request.model = model.value_or("");
   TRY(ReadLength(body, route, request));
   TRY_ASSIGN(request.messages, ReadAnthropicMessages(body));
@@ -105,7 +105,7 @@ Checked<CompletionRequest> ReadAnthropic(const JsonValue& json, AnthropicRoute r
   TRY(ReadTenant(body, request));
   TRY_ASSIGN(const std::optional<bool> stream, body.Boolean("stream"));
   request.stream = stream.value_or(false);
-  TRY(body.Text("service_tier", kMostWordBytes));
+  TRY(body.Text("service_tier", kMostWordCharacters));
   return request;
 }
 

@@ -58,14 +58,14 @@ TEST(Anthropic, TakesAndRefusesByField) {
     request = Ask(members);
     return request ? nullptr : &request.error();
   });
-  ExpectRefused(Ask(R"("metadata": {"user_id": ")" + std::string(513, 'u') + "\"}"), "metadata.user_id", "513 bytes");
+  ExpectRefused(Ask(R"("metadata": {"user_id": ")" + std::string(513, 'u') + "\"}"), "metadata.user_id", "513 characters");
   ExpectRefused(Ask(R"("stop_sequences": [""])"), "stop_sequences[0]", "an empty one");
   ExpectRefused(Ask(R"("stop_sequences": ["a", 1])"), "stop_sequences[1]", "a number");
   ExpectRefused(Ask(R"("stop_sequences": [")" + std::string(4097, 's') + "\"]"), "stop_sequences[0]", "a long one");
   ExpectRefused(Ask(R"("thinking": {"type": "on"})"), "thinking.type", "another word");
   ExpectRefused(Ask(R"("thinking": {})"), "thinking.type", "no type");
   ExpectRefused(Ask(R"("output_config": {"effort": "most"})"), "output_config.effort", "another effort");
-  for (const char* length : {"0", "-1", "2147483649", "1.0", "\"5\"", "null"}) {
+  for (const char* length : {"0", "-1", "2147483649", "1.5", "\"5\"", "null"}) {
     ExpectRefused(Read(kQuestion + R"(, "max_tokens": )" + length), "max_tokens", length);
   }
   EXPECT_TRUE(Read(kQuestion + R"(, "max_tokens": 2147483648)"));
@@ -171,7 +171,7 @@ TEST(Anthropic, ReadsTools) {
   EXPECT_EQ(Ask(R"("tools": )" + Tools(1) + R"(, "tool_choice": {"type": "none"})")->tool_choice.kind, Kind::kNone);
   EXPECT_TRUE(Ask(R"("tools": [)" + Tool(std::string(128, 'n')) + "]"));
   ExpectRefused(Ask(R"("tools": [)" + Tool(std::string(129, 'n')) + "]"), "tools[0].name", "a name of 129");
-  ExpectRefused(Ask(R"("tools": [)" + Tool("f") + ", " + Tool("f") + "]"), "tools[1].name", "twice");
+  EXPECT_EQ(Ask(R"("tools": [)" + Tool("f") + ", " + Tool("f") + "]")->tools.size(), 1U);
   ExpectRefused(Ask(R"("tools": [{"name": "f"}])"), "tools[0].input_schema", "no schema");
   ExpectRefused(Ask(R"("tools": )" + Tools(1) + R"(, "tool_choice": {"type": "tool"})"), "tool_choice.name", "no name");
   ExpectRefused(Ask(R"("tools": )" + Tools(1) + R"(, "tool_choice": {"type": "tool", "name": "g"})"), "tool_choice.name", "an unknown tool");

@@ -61,9 +61,7 @@ Checked<void> ReadAnthropicTools(const Fields& body, CompletionRequest& request)
       TRY_ASSIGN(const std::optional<std::string> type, entry.Text("type", std::string::npos));
       if (type && *type != "custom") continue;
       TRY_ASSIGN(Tool tool, ReadTool(entry));
-      const auto same = [&](const Tool& other) { return other.name == tool.name; };
-      if (std::any_of(request.tools.begin(), request.tools.end(), same)) return entry.WrongValue("name", "each name once");
-      request.tools.push_back(std::move(tool));
+      OfferTool(request, std::move(tool));
     }
   }
   TRY(ReadChoice(body, request));

@@ -18,12 +18,14 @@ struct Tool {
   std::string function_json;    // the whole function object, as the prompt shows it
   std::string parameters_json;  // a JSON schema; empty = not given
   bool strict = false;          // its arguments must follow the schema
+  bool free_text = false;       // takes one text, "input"; held to that wherever grammars can be compiled
 };
 
 struct ToolChoice {
   enum class Kind { kNone, kAuto, kRequired, kNamed };
   Kind kind = Kind::kAuto;
-  std::string name;  // kNamed
+  std::string name;                    // kNamed
+  std::vector<std::string> allowed = {};  // names of tools; empty = all. The others stay in the prompt, but cannot be called
 };
 
 /// What the content must be; reasoning is free.

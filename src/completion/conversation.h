@@ -18,6 +18,6 @@ RequestError OrphanResult(const std::string& path, const std::string& call_id);
 bool HasNonFinite(const text::JsonValue& value) noexcept;
 
 /// What a cached prefix belongs to: at most so many bytes of user, user_id, safety_identifier or metadata.user_id.
-inline constexpr std::size_t kMostTenantBytes = 512;
+inline constexpr std::size_t kMostTenantCharacters = 512;
 
 }  // namespace baleen::completion

@@ -1,5 +1,6 @@
 #include "completion/fields.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -35,9 +36,28 @@ std::size_t FindTooDeep(std::string_view json) {
 // 2 and not 2.0 where the bound is whole.
 std::string Bound(double value) { return value == std::floor(value) ? std::to_string(static_cast<std::int64_t>(value)) : text::WritePythonFloat(value); }
 
+constexpr double kTwoTo63 = 9223372036854775808.0;
+
+// Code points that begin in the bytes.
+std::size_t CountCharacters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
+}
+
 std::string Range(const std::string& kind, const std::string& least, const std::string& most) { return kind + " from " + least + " to " + most; }
 
 }  // namespace
+
+std::optional<std::int64_t> WholeOf(const JsonValue& value) {
+  if (std::holds_alternative<text::JsonInteger>(value.value)) return value.AsInt64();
+  const double* number = std::get_if<double>(&value.value);
+  if (number == nullptr || !(std::abs(*number) < kTwoTo63) || *number != std::floor(*number)) return std::nullopt;
+  return static_cast<std::int64_t>(*number);
+}
+
+bool IsWhole(const JsonValue& value) {
+  const double* number = std::get_if<double>(&value.value);
+  return std::holds_alternative<text::JsonInteger>(value.value) || (number != nullptr && std::isfinite(*number) && *number == std::floor(*number));
+}
 
 Checked<JsonValue> ParseBody(std::string_view json) {
   if (const std::size_t at = FindTooDeep(json); at != std::string_view::npos) {
@@ -92,8 +112,8 @@ Checked<std::optional<std::int64_t>> Fields::Whole(std::string_view key, std::in
   const JsonValue* value = Find(key);
   if (value == nullptr) return std::optional<std::int64_t>();
   const std::string expected = Range("a whole number", std::to_string(least), std::to_string(most));
-  if (!std::holds_alternative<text::JsonInteger>(value->value)) return WrongType(key, expected);
-  const std::optional<std::int64_t> whole = value->AsInt64();
+  if (!IsWhole(*value)) return WrongType(key, expected);
+  const std::optional<std::int64_t> whole = WholeOf(*value);
   if (!whole || *whole < least || *whole > most) return WrongValue(key, expected);
   return whole;
 }
@@ -116,26 +136,35 @@ Checked<std::optional<double>> Fields::Number(std::string_view key, double least
   return std::optional<double>(number);
 }
 
-Checked<std::optional<std::string>> Fields::Text(std::string_view key, std::size_t most_bytes) const {
+Checked<std::optional<std::string>> Fields::Text(std::string_view key, std::size_t most_characters) const {
   const JsonValue* value = Find(key);
   if (value == nullptr) return std::optional<std::string>();
-  if (value->AsString() == nullptr) return WrongType(key, "a string");
-  if (value->AsString()->size() > most_bytes) {
-    return Refuse(422, Path(key), Path(key) + ": expected at most " + std::to_string(most_bytes) + " bytes, found " + std::to_string(value->AsString()->size()) +
-                                      "; shorten it", "invalid_value");
-  }
-  return std::optional<std::string>(*value->AsString());
+  const std::string* text = value->AsString();
+  if (text == nullptr) return WrongType(key, "a string");
+  TRY(CheckLength(*text, Path(key), most_characters));
+  return std::optional<std::string>(*text);
+}
+
+Checked<void> CheckLength(std::string_view text, const std::string& path, std::size_t most_characters) {
+  if (text.size() <= most_characters) return {};
+  const std::size_t count = CountCharacters(text);
+  if (count <= most_characters) return {};
+  return Refuse(422, path, path + ": expected at most " + std::to_string(most_characters) + " characters, found " + std::to_string(count) + "; shorten it", "invalid_value");
 }
 
 Checked<std::optional<std::uint64_t>> Fields::Bits64(std::string_view key) const {
   const JsonValue* value = Find(key);
   if (value == nullptr) return std::optional<std::uint64_t>();
-  const auto* integer = std::get_if<text::JsonInteger>(&value->value);
-  if (integer == nullptr) return WrongType(key, "a whole number of 64 bits");
-  if (const std::optional<std::int64_t> whole = value->AsInt64()) return std::optional<std::uint64_t>(static_cast<std::uint64_t>(*whole));
+  if (!IsWhole(*value)) return WrongType(key, "a whole number of 64 bits");
+  if (const std::optional<std::int64_t> whole = WholeOf(*value)) return std::optional<std::uint64_t>(static_cast<std::uint64_t>(*whole));
   std::uint64_t bits = 0;
-  const char* end = integer->digits.data() + integer->digits.size();
-  const auto [stop, fault] = std::from_chars(integer->digits.data(), end, bits);
+  if (const double* number = std::get_if<double>(&value->value)) {
+    if (!(*number >= kTwoTo63 && *number < 2 * kTwoTo63)) return WrongValue(key, "a whole number of 64 bits");
+    return std::optional<std::uint64_t>(static_cast<std::uint64_t>(*number));
+  }
+  const std::string& digits = std::get<text::JsonInteger>(value->value).digits;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, fault] = std::from_chars(digits.data(), end, bits);
   if (fault != std::errc() || stop != end) return WrongValue(key, "a whole number of 64 bits");
   return std::optional<std::uint64_t>(bits);
 }

@@ -33,11 +33,12 @@ class Fields {
   const std::string& path() const noexcept { return path_; }
 
   Checked<std::optional<bool>> Boolean(std::string_view key) const;
+  /// 3.0 is whole too.
   Checked<std::optional<std::int64_t>> Whole(std::string_view key, std::int64_t least, std::int64_t most) const;
   /// Finite.
   Checked<std::optional<double>> Number(std::string_view key, double least, double most) const;
-  /// At most so many bytes.
-  Checked<std::optional<std::string>> Text(std::string_view key, std::size_t most_bytes) const;
+  /// At most so many characters (code points).
+  Checked<std::optional<std::string>> Text(std::string_view key, std::size_t most_characters) const;
   /// −2^63 … 2^64 − 1; negative ones are taken modulo 2^64.
   Checked<std::optional<std::uint64_t>> Bits64(std::string_view key) const;
 
@@ -50,6 +51,14 @@ class Fields {
   const text::JsonValue* object_;
   std::string path_;
 };
+
+/// Whether JSON Schema takes it for an integer: 3.0 is one too.
+bool IsWhole(const text::JsonValue& value);
+/// Its value, if it fits.
+std::optional<std::int64_t> WholeOf(const text::JsonValue& value);
+
+/// Errors: 422, the text has more characters (code points).
+Checked<void> CheckLength(std::string_view text, const std::string& path, std::size_t most_characters);
 
 /// "PATH: expected EXPECTED, found an integer; correct the request".
 RequestError WrongTypeAt(const std::string& path, std::string_view expected, const text::JsonValue* found);

@@ -13,12 +13,21 @@ bool HoldsTools(const CompletionRequest& request) {
   if (request.tools.empty() || request.tool_choice.kind == Kind::kNone) return false;
   const bool strict = std::any_of(request.tools.begin(), request.tools.end(), [](const Tool& tool) { return tool.strict; });
   const bool format = request.response_format.kind != ResponseFormat::Kind::kText;
-  return strict || format || request.tool_choice.kind != Kind::kAuto || !request.parallel_tool_calls;
+  return strict || format || !request.tool_choice.allowed.empty() || request.tool_choice.kind != Kind::kAuto || !request.parallel_tool_calls;
+}
+
+bool TakesFreeText(const CompletionRequest& request) {
+  const bool any = std::any_of(request.tools.begin(), request.tools.end(), [](const Tool& tool) { return tool.free_text; });
+  return any && request.tool_choice.kind != ToolChoice::Kind::kNone;
 }
 
 Result<constraint::Grammar> CompileTools(constraint::Compiler& compiler, const CompletionRequest& request) {
   std::vector<constraint::ToolGrammar> tools;
-  for (const Tool& tool : request.tools) tools.push_back({.name = tool.name, .parameters = tool.parameters_json, .strict = tool.strict});
+  const std::vector<std::string>& allowed = request.tool_choice.allowed;
+  for (const Tool& tool : request.tools) {
+    if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), tool.name) == allowed.end()) continue;
+    tools.push_back({.name = tool.name, .parameters = tool.parameters_json, .strict = tool.strict || tool.free_text});
+  }
   constraint::ToolChoice choice{.kind = constraint::ToolChoice::Kind::kAuto, .name = request.tool_choice.name, .parallel = request.parallel_tool_calls};
   if (request.tool_choice.kind == ToolChoice::Kind::kRequired) choice.kind = constraint::ToolChoice::Kind::kRequired;
   if (request.tool_choice.kind == ToolChoice::Kind::kNamed) choice.kind = constraint::ToolChoice::Kind::kNamed;
@@ -57,7 +66,7 @@ Result<constraint::Grammar> CompileFormat(constraint::Compiler& compiler, const 
 
 Checked<std::optional<constraint::Grammar>> ChooseGrammar(const ServedModel& model, const CompletionRequest& request) {
   using Kind = ResponseFormat::Kind;
-  const bool tools = HoldsTools(request);
+  const bool tools = HoldsTools(request) || (model.compiler != nullptr && TakesFreeText(request));
   if (!tools && request.response_format.kind == Kind::kText) return std::optional<constraint::Grammar>();
   const std::string field = tools ? "tools" : "response_format";
   if (model.compiler == nullptr) return Refuse(400, field, field + ": " + model.no_compiler_reason, "unsupported");

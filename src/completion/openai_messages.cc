@@ -54,6 +54,8 @@ Checked<std::string> CheckMessage(const JsonValue& json, const std::string& plac
   if (std::find(std::begin(kRoles), std::end(kRoles), *role) == std::end(kRoles)) return message.WrongValue("role", kRoleList);
   TRY(CheckContent(message, *role));
   TRY(CheckCalls(message));
+  TRY_ASSIGN(const std::optional<std::string> call_id, message.Text("tool_call_id", std::string::npos));
+  if (*role == "tool" && !call_id) return message.WrongType("tool_call_id", "the id of the call that this is the result of");
   TRY(message.Text("name", std::string::npos));
   TRY(message.Boolean("prefix"));
   TRY(message.Boolean("wo_eos"));

@@ -15,8 +15,11 @@ Checked<text::Messages> ReadOpenAiMessages(const Fields& body, OpenAiRules rules
 /// tools, tool_choice and parallel_tool_calls.
 Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request);
 
-/// One stop text: not empty, at most kMostStopBytes.
+/// One stop text: not empty, at most kMostStopCharacters.
 Checked<void> AddStop(const text::JsonValue& value, const std::string& place, std::vector<std::string>& stops);
+
+/// {"mode": "auto" or "required", "tools": [{"type": "function", "name": …}, …]}: which tools may be called. nested: the name stands in "function".
+Checked<ToolChoice> ReadAllowedTools(const Fields& choice, bool nested);
 
 /// Is a tool that must be called among the tools? name_path: the field that names it.
 Checked<void> CheckToolChoice(const CompletionRequest& request, const std::string& name_path);
@@ -28,5 +31,8 @@ Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request);
 
 /// 1 to `most` letters, digits, _ and -.
 bool IsName(std::string_view name, std::size_t most = kMostNameBytes) noexcept;
+
+/// Offers the model a tool; of two with the same name the last counts.
+void OfferTool(CompletionRequest& request, Tool tool);
 
 }  // namespace baleen::completion

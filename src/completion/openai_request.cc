@@ -15,11 +15,11 @@ namespace {
 using text::JsonValue;
 using text::Thinking;
 
-constexpr std::size_t kMostWordBytes = 4096;
+constexpr std::size_t kMostWordCharacters = 4096;
 
 Checked<Thinking> ReadThinking(const Fields& body) {
   Thinking thinking = kUsualThinking;
-  TRY_ASSIGN(const std::optional<std::string> effort, body.Text("reasoning_effort", kMostWordBytes));
+  TRY_ASSIGN(const std::optional<std::string> effort, body.Text("reasoning_effort", kMostWordCharacters));
   if (effort) {
     const std::optional<Thinking> known = ThinkingOfEffort(*effort);
     if (!known) return body.WrongValue("reasoning_effort", kEffortWords);
@@ -28,12 +28,11 @@ Checked<Thinking> ReadThinking(const Fields& body) {
   const JsonValue* value = body.Find("thinking");
   if (value == nullptr) return thinking;
   TRY_ASSIGN(const Fields fields, Fields::Of(value, "thinking"));
-  TRY_ASSIGN(const std::optional<std::string> type, fields.Text("type", kMostWordBytes));
+  TRY_ASSIGN(const std::optional<std::string> type, fields.Text("type", kMostWordCharacters));
   if (!type) return fields.WrongType("type", "enabled or disabled");
   if (*type == "disabled") return Thinking::kOff;
   if (*type != "enabled") return fields.WrongValue("type", "enabled or disabled");
-  if (effort == "none") return body.WrongValue("reasoning_effort", "an effort beside thinking that is enabled");
-  return thinking;
+  return thinking;  // the effort "none" counts beside an enabled one too
 }
 
 Checked<std::pair<std::int32_t, double>> ReadBias(const Fields& biases, const std::string& key, std::int64_t vocab_size) {
@@ -103,8 +102,8 @@ Checked<void> ReadStream(const Fields& body, CompletionRequest& request) {
 }
 
 Checked<void> ReadTenant(const Fields& body, CompletionRequest& request) {
-  TRY_ASSIGN(const std::optional<std::string> user, body.Text("user", kMostTenantBytes));
-  TRY_ASSIGN(const std::optional<std::string> user_id, body.Text("user_id", kMostTenantBytes));
+  TRY_ASSIGN(const std::optional<std::string> user, body.Text("user", kMostTenantCharacters));
+  TRY_ASSIGN(const std::optional<std::string> user_id, body.Text("user_id", kMostTenantCharacters));
   request.tenant = user_id.value_or(user.value_or(""));
   return {};
 }
@@ -112,14 +111,14 @@ Checked<void> ReadTenant(const Fields& body, CompletionRequest& request) {
 // Fields that change nothing here; a wrong type in one is still a client's mistake.
 Checked<void> CheckWithoutEffect(const Fields& body) {
   TRY(body.Boolean("store"));
-  for (const std::string_view key : {"service_tier", "safety_identifier", "prompt_cache_key", "verbosity"}) TRY(body.Text(key, kMostWordBytes));
+  for (const std::string_view key : {"service_tier", "safety_identifier", "prompt_cache_key", "verbosity"}) TRY(body.Text(key, kMostWordCharacters));
   if (const JsonValue* metadata = body.Find("metadata")) TRY(Fields::Of(metadata, "metadata"));
   return {};
 }
 
 Checked<CompletionRequest> ReadShared(const Fields& body, std::int64_t vocab_size) {
   CompletionRequest request;
-  TRY_ASSIGN(std::optional<std::string> model, body.Text("model", kMostWordBytes));
+  TRY_ASSIGN(std::optional<std::string> model, body.Text("model", kMostWordCharacters));
   request.model = std::move(model).value_or("");
   TRY_ASSIGN(const std::optional<std::int64_t> n, body.Whole("n", 1, kMostChoices));
   request.n = n.value_or(1);
@@ -158,8 +157,8 @@ Checked<std::vector<std::int32_t>> ReadIds(const text::JsonArray& array, std::in
   ids.reserve(array.size());
   for (const JsonValue& item : array) {
     const std::string place = "prompt[" + std::to_string(ids.size()) + "]";
-    if (!std::holds_alternative<text::JsonInteger>(item.value)) return WrongTypeAt(place, "an id", &item);
-    const std::optional<std::int64_t> id = item.AsInt64();
+    if (!IsWhole(item)) return WrongTypeAt(place, "an id", &item);
+    const std::optional<std::int64_t> id = WholeOf(item);
     if (!id || *id < 0 || *id >= vocab_size) return WrongValueAt(place, "an id of the vocabulary (0 to " + std::to_string(vocab_size - 1) + ")", item);
     ids.push_back(static_cast<std::int32_t>(*id));
   }
@@ -223,10 +222,7 @@ Checked<void> AddStop(const JsonValue& value, const std::string& place, std::vec
   const std::string* stop = value.AsString();
   if (stop == nullptr) return WrongTypeAt(place, "a string, or an array of strings", &value);
   if (stop->empty()) return WrongValueAt(place, "a text that is not empty", value);
-  if (stop->size() > kMostStopBytes) {
-    return Refuse(422, place, place + ": expected at most " + std::to_string(kMostStopBytes) + " bytes, found " + std::to_string(stop->size()) + "; shorten it",
-                  "invalid_value");
-  }
+  TRY(CheckLength(*stop, place, kMostStopCharacters));
   stops.push_back(*stop);
   return {};
 }

@@ -12,9 +12,9 @@ namespace baleen::completion {
 
 /// The limits of a request's fields beyond those of OpenAI's own reference.
 inline constexpr std::int64_t kMostChoices = 16;
-inline constexpr std::size_t kMostStops = 16, kMostStopBytes = 4096;
+inline constexpr std::size_t kMostStops = 16, kMostStopCharacters = 4096;
 inline constexpr std::size_t kMostTools = 128, kMostNameBytes = 64;
-inline constexpr std::size_t kMostPatternBytes = 65536;
+inline constexpr std::size_t kMostPatternCharacters = 65536;
 inline constexpr std::int64_t kMostAlternatives = 20;
 inline constexpr std::int64_t kMostNewTokens = std::int64_t{1} << 31;
 

@@ -60,13 +60,13 @@ const std::vector<Field>& Shared() {
       {"temperature", {"0", "2", "0.5", "1e0"}, {"-0.001", "2.001", "3", "\"1\"", "true", "[]", "{}", "NaN", "Infinity", "1e400", "99999999999999999999"}},
       {"top_p", {"0", "1", "0.95"}, {"-0.1", "1.01", "\"1\"", "false", "[1]", "NaN"}},
       {"min_p", {"0", "1"}, {"-0.1", "1.01", "\"0\"", "true"}},
-      {"top_k", {"-1", "0", "1", "2147483647"}, {"-2", "2147483648", "1.5", "\"1\"", "true", "1e2"}},
+      {"top_k", {"-1", "0", "1", "2147483647"}, {"-2", "2147483648", "1.5", "\"1\"", "true", "1.1"}},
       {"frequency_penalty", {"-2", "2"}, {"-2.01", "2.01", "\"0\"", "[]"}},
       {"presence_penalty", {"-2", "2"}, {"-2.01", "2.01", "{}", "-Infinity"}},
-      {"max_tokens", {"1", "2147483648"}, {"0", "-1", "2147483649", "1.0", "\"5\"", "true", "99999999999999999999"}},
+      {"max_tokens", {"1", "2147483648"}, {"0", "-1", "2147483649", "1.5", "\"5\"", "true", "99999999999999999999"}},
       {"max_completion_tokens", {"1", "2147483648"}, {"0", "2147483649", "1.5"}},
       {"seed", {"0", "-1", "-9223372036854775808", "18446744073709551615"}, {"18446744073709551616", "-9223372036854775809", "1.5", "\"1\"", "true"}},
-      {"n", {"1", "16"}, {"0", "-1", "17", "1.0", "\"1\"", "1000000000000"}},
+      {"n", {"1", "16", "1.0"}, {"0", "-1", "17", "1.5", "\"1\"", "1000000000000"}},
       {"ignore_eos", {"true", "false"}, {"0", "\"true\"", "[]"}},
       {"stream", {"true", "false"}, {"1", "\"no\""}},
       {"stream_options", {"{}", R"({"include_usage": true})"}, {"true", "[]"}},
@@ -231,7 +231,9 @@ TEST(OpenAiChat, ReadsTools) {
   ExpectRefused(Chat(R"("tools": [{"type": "custom"}])"), "tools[0].type", "another type");
   ExpectRefused(Chat(R"("tools": [{"type": "function", "function": {"name": "f", "parameters": []}}])"), "tools[0].function.parameters", "an array of parameters");
   ExpectRefused(Chat(R"("tools": [{"type": "function", "function": {"name": "f", "strict": 1}}])"), "tools[0].function.strict", "a number for strict");
-  ExpectRefused(Chat(R"("tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f"}}])"), "tools[1].function.name", "twice");
+  const auto twice = Chat(R"("tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f", "description": "the last"}}])");
+  ASSERT_EQ(twice->tools.size(), 1U);
+  EXPECT_NE(twice->tools[0].function_json.find("the last"), std::string::npos);
   EXPECT_EQ(Chat(Tools(1) + R"(, "tool_choice": {"type": "function", "function": {"name": "f0"}})")->tool_choice.name, "f0");
   EXPECT_EQ(Chat(Tools(1) + R"(, "tool_choice": "required")")->tool_choice.kind, ToolChoice::Kind::kRequired);
   ExpectRefused(Chat(Tools(1) + R"(, "tool_choice": {"type": "function", "function": {"name": "g"}})"), "tool_choice.function.name", "an unknown tool");

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <unordered_set>
+#include <utility>
 
 #include "completion/openai_parts.h"
 #include "completion/openai_request.h"
@@ -46,6 +46,10 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
   const Fields choice(*value, "tool_choice");
   TRY_ASSIGN(const std::optional<std::string> type, choice.Text("type", std::string::npos));
   if (!type) return choice.WrongType("type", "\"function\"");
+  if (*type == "allowed_tools") {
+    TRY_ASSIGN(const Fields allowed, Fields::Of(choice.Find("allowed_tools"), "tool_choice.allowed_tools"));
+    return ReadAllowedTools(allowed, true);
+  }
   if (*type != "function") return choice.WrongValue("type", "\"function\"");
   TRY_ASSIGN(const Fields function, Fields::Of(choice.Find("function"), "tool_choice.function"));
   TRY_ASSIGN(const std::optional<std::string> name, function.Text("name", std::string::npos));
@@ -56,7 +60,7 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
 // {"type": "regex", "pattern": …} and {"type": "grammar", "grammar": …}, beyond OpenAI's reference.
 Checked<void> ReadPattern(const Fields& format, bool regex, ResponseFormat& read) {
   const std::string_view key = regex ? "pattern" : "grammar";
-  TRY_ASSIGN(const std::optional<std::string> pattern, format.Text(key, kMostPatternBytes));
+  TRY_ASSIGN(const std::optional<std::string> pattern, format.Text(key, kMostPatternCharacters));
   if (!pattern) return format.WrongType(key, regex ? "a regular expression" : "a grammar in GBNF");
   if (pattern->empty()) return format.WrongValue(key, "a text that is not empty");
   read.kind = regex ? ResponseFormat::Kind::kRegex : ResponseFormat::Kind::kGrammar;
@@ -71,9 +75,43 @@ bool IsName(std::string_view name, std::size_t most) noexcept {
   return !name.empty() && name.size() <= most && std::all_of(name.begin(), name.end(), fits);
 }
 
+void OfferTool(CompletionRequest& request, Tool tool) {
+  const auto same = std::find_if(request.tools.begin(), request.tools.end(), [&](const Tool& other) { return other.name == tool.name; });
+  if (same == request.tools.end()) {
+    request.tools.push_back(std::move(tool));
+  } else {
+    *same = std::move(tool);
+  }
+}
+
+Checked<ToolChoice> ReadAllowedTools(const Fields& choice, bool nested) {
+  using Kind = ToolChoice::Kind;
+  ToolChoice read;
+  TRY_ASSIGN(const std::optional<std::string> mode, choice.Text("mode", std::string::npos));
+  if (!mode) return choice.WrongType("mode", "auto or required");
+  if (*mode != "auto" && *mode != "required") return choice.WrongValue("mode", "auto or required");
+  read.kind = *mode == "required" ? Kind::kRequired : Kind::kAuto;
+  const JsonValue* tools = choice.Find("tools");
+  if (tools == nullptr || tools->AsArray() == nullptr || tools->AsArray()->empty()) return choice.WrongType("tools", "an array of at least one tool");
+  TRY(CheckToolCount(*tools));
+  for (std::size_t i = 0; i < tools->AsArray()->size(); ++i) {
+    const std::string place = choice.Path("tools") + "[" + std::to_string(i) + "]";
+    TRY_ASSIGN(const Fields tool, Fields::Of(&(*tools->AsArray())[i], place));
+    TRY_ASSIGN(const Fields named, nested ? Fields::Of(tool.Find("function"), tool.Path("function")) : Checked<Fields>(tool));
+    TRY_ASSIGN(const std::optional<std::string> name, named.Text("name", std::string::npos));
+    if (!name) return named.WrongType("name", "the name of one of the tools");
+    read.allowed.push_back(*name);
+  }
+  return read;
+}
+
 Checked<void> CheckToolChoice(const CompletionRequest& request, const std::string& name_path) {
   using Kind = ToolChoice::Kind;
   const ToolChoice& choice = request.tool_choice;
+  for (const std::string& allowed : choice.allowed) {
+    if (std::any_of(request.tools.begin(), request.tools.end(), [&](const Tool& tool) { return tool.name == allowed; })) continue;
+    return Refuse(400, "tool_choice", "tool_choice: expected names of the tools, found \"" + diagnostics::Quoted(allowed) + "\"; correct it", "invalid_value");
+  }
   if (choice.kind != Kind::kRequired && choice.kind != Kind::kNamed) return {};
   if (request.tools.empty()) return Refuse(400, "tool_choice", "tool_choice: expected tools to choose from, found none; add tools", "invalid_value");
   const auto chosen = [&](const Tool& tool) { return tool.name == choice.name; };
@@ -91,14 +129,10 @@ Checked<void> CheckToolCount(const JsonValue& tools) {
 Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request) {
   if (const JsonValue* tools = body.Find("tools")) {
     TRY(CheckToolCount(*tools));
-    std::unordered_set<std::string> names;
+    std::size_t number = 0;
     for (const JsonValue& json : *tools->AsArray()) {
-      const std::string place = "tools[" + std::to_string(request.tools.size()) + "]";
-      TRY_ASSIGN(Tool tool, ReadTool(json, place));
-      if (!names.insert(tool.name).second) {
-        return Refuse(422, place + ".function.name", place + ".function.name: expected each name once, found \"" + tool.name + "\" again; rename one", "invalid_value");
-      }
-      request.tools.push_back(std::move(tool));
+      TRY_ASSIGN(Tool tool, ReadTool(json, "tools[" + std::to_string(number++) + "]"));
+      OfferTool(request, std::move(tool));
     }
   }
   TRY_ASSIGN(request.tool_choice, ReadChoice(body));

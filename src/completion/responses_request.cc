@@ -13,7 +13,7 @@ namespace {
 using text::JsonValue;
 using text::QuoteJson;
 
-constexpr std::size_t kMostWordBytes = 4096;
+constexpr std::size_t kMostWordCharacters = 4096;
 
 std::string OrNull(const JsonValue* value) { return value == nullptr ? "null" : text::WriteJson(*value); }
 
@@ -35,8 +35,8 @@ Checked<void> ReadReasoning(const Fields& body, ResponsesRequest& request) {
   std::string effort = "null";
   if (const JsonValue* value = body.Find("reasoning")) {
     TRY_ASSIGN(const Fields reasoning, Fields::Of(value, "reasoning"));
-    TRY_ASSIGN(const std::optional<std::string> word, reasoning.Text("effort", kMostWordBytes));
-    TRY(reasoning.Text("summary", kMostWordBytes));
+    TRY_ASSIGN(const std::optional<std::string> word, reasoning.Text("effort", kMostWordCharacters));
+    TRY(reasoning.Text("summary", kMostWordCharacters));
     if (word) {
       const std::optional<text::Thinking> thinking = ThinkingOfEffort(*word);
       if (!thinking) return reasoning.WrongValue("effort", kEffortWords);
@@ -55,10 +55,10 @@ Checked<void> ReadFormat(const Fields& body, ResponsesRequest& request) {
   std::string echo = "{\"type\": \"text\"}";
   if (const JsonValue* value = body.Find("text")) {
     TRY_ASSIGN(const Fields text, Fields::Of(value, "text"));
-    TRY(text.Text("verbosity", kMostWordBytes));
+    TRY(text.Text("verbosity", kMostWordCharacters));
     if (const JsonValue* inner = text.Find("format")) {
       TRY_ASSIGN(const Fields format, Fields::Of(inner, "text.format"));
-      TRY_ASSIGN(const std::optional<std::string> type, format.Text("type", kMostWordBytes));
+      TRY_ASSIGN(const std::optional<std::string> type, format.Text("type", kMostWordCharacters));
       if (!type) return format.WrongType("type", kTypes);
       if (*type == "json_object") {
         request.completion.response_format.kind = Kind::kJsonObject;
@@ -105,18 +105,15 @@ Checked<void> ReadMetadata(const Fields& body, ResponsesRequest& request) {
                                        "; keep fewer", "invalid_value");
   }
   for (const text::JsonMember& member : *value->AsObject()) {
-    if (member.key.size() > kMostMetadataKeyBytes) {
-      return Refuse(422, "metadata", "metadata: expected keys of at most " + std::to_string(kMostMetadataKeyBytes) + " bytes, found \"" + diagnostics::Quoted(member.key) +
-                                         "\"; shorten it", "invalid_value");
-    }
-    TRY(metadata.Text(member.key, kMostMetadataBytes));
+    TRY(CheckLength(member.key, "metadata", kMostMetadataKeyCharacters));
+    TRY(metadata.Text(member.key, kMostMetadataCharacters));
   }
   return {};
 }
 
 Checked<void> ReadTenant(const Fields& body, ResponsesRequest& request) {
   for (const std::string_view key : {"user_id", "user", "safety_identifier"}) {
-    TRY_ASSIGN(const std::optional<std::string> tenant, body.Text(key, kMostTenantBytes));
+    TRY_ASSIGN(const std::optional<std::string> tenant, body.Text(key, kMostTenantCharacters));
     if (request.completion.tenant.empty()) request.completion.tenant = tenant.value_or("");
   }
   request.echo += "\"user\": " + OrNull(body.Find("user")) + ", \"safety_identifier\": " + OrNull(body.Find("safety_identifier")) + ", ";
@@ -126,9 +123,9 @@ Checked<void> ReadTenant(const Fields& body, ResponsesRequest& request) {
 // Fields that change nothing here; a wrong type in one is still a client's mistake.
 Checked<void> CheckWithoutEffect(const Fields& body, ResponsesRequest& request) {
   TRY(body.Boolean("store"));
-  TRY(body.Text("service_tier", kMostWordBytes));
-  TRY(body.Text("prompt_cache_key", kMostWordBytes));
-  TRY_ASSIGN(const std::optional<std::string> truncation, body.Text("truncation", kMostWordBytes));
+  TRY(body.Text("service_tier", kMostWordCharacters));
+  TRY(body.Text("prompt_cache_key", kMostWordCharacters));
+  TRY_ASSIGN(const std::optional<std::string> truncation, body.Text("truncation", kMostWordCharacters));
   if (truncation && *truncation != "auto" && *truncation != "disabled") return body.WrongValue("truncation", "auto or disabled");
   TRY(body.Whole("max_tool_calls", 1, kMostNewTokens));
   if (const JsonValue* options = body.Find("stream_options")) TRY(Fields::Of(options, "stream_options"));
@@ -155,7 +152,7 @@ Checked<ResponsesRequest> ReadResponses(const JsonValue& json) {
   if (HasNonFinite(json)) return Refuse(400, "", "the request: expected JSON, found a number that is NaN or infinite; correct it", "invalid_json");
   ResponsesRequest request;
   CompletionRequest& completion = request.completion;
-  TRY_ASSIGN(const std::optional<std::string> model, body.Text("model", kMostWordBytes));
+  TRY_ASSIGN(const std::optional<std::string> model, body.Text("model", kMostWordCharacters));
   completion.model = model.value_or("");
   TRY(CheckStateless(body));
   TRY_ASSIGN(completion.messages, ReadResponsesInput(body));

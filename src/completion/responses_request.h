@@ -12,7 +12,7 @@ namespace baleen::completion {
 
 /// Names of tools on /v1/responses and /v1/messages.
 inline constexpr std::size_t kMostLongNameBytes = 128;
-inline constexpr std::size_t kMostMetadata = 16, kMostMetadataKeyBytes = 64, kMostMetadataBytes = 512;
+inline constexpr std::size_t kMostMetadata = 16, kMostMetadataKeyCharacters = 64, kMostMetadataCharacters = 512;
 
 /// A body of /v1/responses, and what the response needs of it beyond the completion.
 struct ResponsesRequest {

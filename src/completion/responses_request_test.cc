@@ -40,7 +40,7 @@ TEST(Responses, TakesAndRefusesByField) {
   const std::vector<FieldCase> fields = {
       {"model", {"\"any\""}, {"1", "[]"}},
       {"instructions", {"\"be brief\"", "\"\""}, {"1", "[]", "{}"}},
-      {"max_output_tokens", {"1", "2147483648"}, {"0", "-1", "2147483649", "1.0", "\"5\"", "true"}},
+      {"max_output_tokens", {"1", "2147483648"}, {"0", "-1", "2147483649", "1.5", "\"5\"", "true"}},
       {"temperature", {"0", "2", "0.5"}, {"-0.001", "2.001", "\"1\"", "true"}},
       {"top_p", {"0", "1"}, {"-0.1", "1.01", "\"1\""}},
       {"seed", {"0", "18446744073709551615"}, {"18446744073709551616", "1.5"}},
@@ -166,7 +166,11 @@ TEST(Responses, ReadsTools) {
   EXPECT_EQ(request->completion.tool_choice.name, "patch");
   EXPECT_TRUE(Ask(R"("tools": [)" + Function(std::string(128, 'n')) + "]"));
   ExpectRefused(Ask(R"("tools": [)" + Function(std::string(129, 'n')) + "]"), "tools[0].name", "a name of 129");
-  ExpectRefused(Ask(R"("tools": [)" + Function("f") + ", " + Function("f") + "]"), "tools[1].name", "twice");
+  EXPECT_EQ(Ask(R"("tools": [)" + Function("f") + ", " + Function("f") + "]")->completion.tools.size(), 1U);
+  const auto allowed = Ask(R"("tools": [)" + Function("f") + ", " + Function("g") + R"(], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]})");
+  ASSERT_TRUE(allowed);
+  EXPECT_EQ(allowed->completion.tool_choice.allowed, std::vector<std::string>{"g"});
+  ExpectRefused(Ask(R"("tools": [)" + Function("f") + R"(], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "g"}]})"), "tool_choice", "not a tool");
   ExpectRefused(Ask(R"("tools": [{"name": "f"}])"), "tools[0].type", "no type");
   ExpectRefused(Ask(R"("tools": [{"type": "function", "name": "f", "parameters": []}])"), "tools[0].parameters", "an array");
   ExpectRefused(Ask(R"("tools": [{"type": "custom", "name": "f", "format": {"type": "xml"}}])"), "tools[0].format.type", "a format");

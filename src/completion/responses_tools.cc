@@ -60,6 +60,7 @@ Checked<Tool> ReadCustom(const Fields& entry) {
       about += " It must follow this grammar (" + syntax.value_or("lark") + "):\n" + *definition;
     }
   }
+  tool.free_text = true;
   tool.parameters_json = "{\"type\": \"object\", \"properties\": {\"input\": {\"type\": \"string\", \"description\": " + QuoteJson(about) +
                          "}}, \"required\": [\"input\"], \"additionalProperties\": false}";
   tool.function_json = "{\"name\": " + QuoteJson(tool.name) + (description ? ", \"description\": " + QuoteJson(*description) : "") +
@@ -78,11 +79,10 @@ Checked<std::string> ReadTools(const text::JsonArray& tools, ResponsesRequest& r
     if (*type != "function" && *type != "custom") continue;
     const bool custom = *type == "custom";
     TRY_ASSIGN(Tool tool, custom ? ReadCustom(entry) : ReadFunction(entry));
-    const auto same = [&](const Tool& other) { return other.name == tool.name; };
-    if (std::any_of(request.completion.tools.begin(), request.completion.tools.end(), same)) return entry.WrongValue("name", "each name once");
+    std::erase(request.custom_tools, tool.name);
     echo += (echo.empty() ? "" : ", ") + (custom ? text::WriteJson(json) : EchoFunction(entry, tool));
     if (custom) request.custom_tools.push_back(tool.name);
-    request.completion.tools.push_back(std::move(tool));
+    OfferTool(request.completion, std::move(tool));
   }
   return "[" + echo + "]";
 }
@@ -102,7 +102,8 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
   const Fields choice(*value, "tool_choice");
   TRY_ASSIGN(const std::optional<std::string> type, choice.Text("type", std::string::npos));
   if (!type) return choice.WrongType("type", "function or custom");
-  if (*type != "function" && *type != "custom") return choice.WrongValue("type", "function or custom");
+  if (*type == "allowed_tools") return ReadAllowedTools(choice, false);
+  if (*type != "function" && *type != "custom") return choice.WrongValue("type", "function, custom or allowed_tools");
   TRY_ASSIGN(const std::optional<std::string> name, choice.Text("name", std::string::npos));
   if (!name) return choice.WrongType("name", "the name of one of the tools");
   return ToolChoice{Kind::kNamed, *name};

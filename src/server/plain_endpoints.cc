@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/access.h"
 #include "server/dialect.h"
 #include "server/on_worker.h"
 #include "server/openapi.h"
@@ -88,7 +89,9 @@ void AddPlainRoutes(Service& service, Router& router) {
   open("/health", [&](const Request&) { return Health(service); });
   open("/ready", [&](const Request&) { return Ready(service); });
   keyed("/metrics", [&](const Request&) { return HttpResponse(200, service.metrics.Text(GaugesOf(service)), "text/plain; version=0.0.4; charset=utf-8"); });
-  keyed("/openapi.json", [](const Request&) { return HttpResponse(200, std::string(OpenApiDocument())); });
+  keyed("/openapi.json", [&](const Request&) {
+    return HttpResponse(200, OpenApiDocument(service.model.name, service.model.vocab_size, NeedsKey(service)));
+  });
   for (const char* path : {"/v1/models", "/models", "/anthropic/v1/models"}) keyed(path, [&](const Request&) { return Models(service); });
   for (const char* path : {"/v1/models/*", "/models/*"}) keyed(path, [&](const Request& request) { return OneModel(service, request); });
   for (const char* path : {"/v1/usage"}) router.Add("GET", path, Access::kKey, OnLedger(service, path, [&](const Request& request) { return UsageOf(service, request); }));

@@ -203,6 +203,9 @@ std::optional<HttpError> RequestReader::CheckBodyFields() {
   if (!digits) return HttpError{400, "the header: expected digits as Content-Length, found something else; correct the request"};
   if (lengths + encodings > 1) return HttpError{400, "the header: expected one Content-Length or Transfer-Encoding, found several; correct the request"};
   if (encodings == 1 && is_http_1_0_) return HttpError{400, "the header: expected no Transfer-Encoding in HTTP/1.0, found one; use HTTP/1.1"};
+  if (const std::string* content = request_.Find("content-encoding"); content != nullptr && !SameIgnoringCase(*content, "identity")) {
+    return HttpError{415, "the header: expected no Content-Encoding, found '" + diagnostics::Quoted(*content) + "'; send the body as it is"};
+  }
   if (encodings == 1 && !SameIgnoringCase(encoding, "chunked")) {
     return HttpError{501, "the header: expected Transfer-Encoding: chunked, found '" + diagnostics::Quoted(encoding) + "'; send the body as it is"};
   }

@@ -1,0 +1,83 @@
+"""The OpenAPI document names the routes that there are, and no others."""
+
+import pathlib
+import re
+import unittest
+
+import server_process
+from server_process import REPOSITORY
+
+SOURCES = [REPOSITORY / "src" / "server" / name for name in ("completion_endpoints.cc", "plain_endpoints.cc")]
+OF_THE_PAGE = {"/"}
+KEY = "the-operators-own-key"
+
+
+def routes():
+    """{path: method} of the routes that the sources add, as the document writes them."""
+    found = {}
+    for source in SOURCES:
+        for line in re.sub(r"//[^\n]*", "", source.read_text()).splitlines():
+            if not re.search(r"AddDialect\(service|router\.Add\(|open\(|keyed\(|for \(const char\* path", line):
+                continue
+            for path in re.findall(r'"(/[^"]*)"', line):
+                found[path.replace("/*", "/{model}")] = "post" if source.name.startswith("completion") else "get"
+    return {path: method for path, method in found.items() if path not in OF_THE_PAGE}
+
+
+class Document(server_process.Case):
+    FLAGS = ("--api-key", KEY)
+    HEADERS = {"authorization": f"Bearer {KEY}"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.document = cls.server.get("/openapi.json", headers=cls.HEADERS).json
+
+    def test_paths_are_the_routes(self):
+        documented = {path: next(iter(item)) for path, item in self.document["paths"].items()}
+        self.assertGreater(len(documented), 25)
+        self.assertEqual(documented, routes())
+
+    def test_every_route_answers_as_documented(self):
+        for path, item in self.document["paths"].items():
+            for method, operation in item.items():
+                real = path.replace("{model}", "plankton")
+                status = self.server.call(method.upper(), real, {} if method == "post" else None).status
+                open_to_all = operation.get("security") == []
+                self.assertEqual(status, 200 if open_to_all else 401, path)
+                status = self.server.call(method.upper(), real, {} if method == "post" else None, headers=self.HEADERS).status
+                self.assertIn(str(status), operation["responses"], path)
+                self.assertNotEqual(status, 405, path)
+
+    def test_references_lead_somewhere_and_every_part_is_used(self):
+        used = set()
+
+        def walk(value):
+            if isinstance(value, dict):
+                if "$ref" in value:
+                    used.add(value["$ref"])
+                    at = self.document
+                    for step in value["$ref"].removeprefix("#/").split("/"):
+                        at = at[step]
+                for inside in value.values():
+                    walk(inside)
+            elif isinstance(value, list):
+                for inside in value:
+                    walk(inside)
+
+        walk(self.document)
+        for kind in ("schemas", "responses", "requestBodies"):
+            for name in self.document["components"][kind]:
+                self.assertIn(f"#/components/{kind}/{name}", used)
+
+    def test_the_key_is_asked_for_where_it_is_needed(self):
+        self.assertNotIn({}, self.document["security"])
+        server = server_process.Server()
+        try:
+            self.assertIn({}, server.get("/openapi.json").json["security"])
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
