@@ -53,6 +53,8 @@ Checked<std::string> CheckMessage(const JsonValue& json, const std::string& plac
   if (!role) return message.WrongType("role", kRoleList);
   if (std::find(std::begin(kRoles), std::end(kRoles), *role) == std::end(kRoles)) return message.WrongValue("role", kRoleList);
   TRY(CheckContent(message, *role));
+  const std::string* text = *role == "developer" ? message.Find("content")->AsString() : nullptr;
+  if (text != nullptr && text->empty()) return message.WrongValue("content", "a text that is not empty");
   TRY(CheckCalls(message));
   TRY_ASSIGN(const std::optional<std::string> call_id, message.Text("tool_call_id", std::string::npos));
   if (*role == "tool" && !call_id) return message.WrongType("tool_call_id", "the id of the call that this is the result of");
