@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "diagnostics/check.h"
 
@@ -142,9 +144,14 @@ Status Database::Connect() {
 }
 
 Status Database::CheckFormat(bool create) {
-  TRY_ASSIGN(const std::int64_t application, Number("PRAGMA application_id"));
+  std::int64_t application = 0, tables = 0;
+  {
+    // One look at both: another process may be making the tables.
+    TRY_ASSIGN(const Transaction reading, Transaction::Begin(*this, false));
+    TRY_ASSIGN(application, Number("PRAGMA application_id"));
+    TRY_ASSIGN(tables, Number("SELECT count(*) FROM sqlite_master"));
+  }
   if (application != kApplicationId) {
-    TRY_ASSIGN(const std::int64_t tables, Number("SELECT count(*) FROM sqlite_master"));
     if (application != 0 || tables != 0)
       return diagnostics::InvalidInput(Named(path_) + ": expected a ledger, found another SQLite database; choose another file");
     if (!create) return diagnostics::InvalidInput(Named(path_) + " is empty; make a key first: baleen keys create NAME --ledger FILE");
@@ -168,9 +175,20 @@ Status Database::CheckWhole() const {
   return {};
 }
 
+// SQLite does not wait where two processes change the mode at the same time.
+Status Database::TurnWalOn() {
+  const auto begin = std::chrono::steady_clock::now();
+  while (true) {
+    const Status done = Execute("PRAGMA journal_mode = WAL");
+    const bool busy = (sqlite3_extended_errcode(connection_.get()) & 0xff) == SQLITE_BUSY;
+    if (done || !busy || std::chrono::steady_clock::now() - begin > std::chrono::milliseconds(kBusyMilliseconds)) return done;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 // Two processes may do this at the same time: whoever comes second finds the tables.
 Status Database::MakeTables() {
-  TRY(Execute("PRAGMA journal_mode = WAL"));
+  TRY(TurnWalOn());
   TRY_ASSIGN(Transaction transaction, Transaction::Begin(*this, true));
   TRY_ASSIGN(const std::int64_t application, Number("PRAGMA application_id"));
   if (application == kApplicationId) return {};

@@ -72,6 +72,7 @@ class Database {
   Database() = default;
   Status Connect();
   Status CheckFormat(bool create);
+  Status TurnWalOn();
   Status MakeTables();
 
   std::string path_;
