@@ -30,7 +30,7 @@ constexpr std::size_t kMostText = std::size_t{8} << 20;
 // Grammars of schemas below these sizes compile in milliseconds for a small vocabulary and a fraction of a second for a large one.
 constexpr std::int64_t kFewStates = 20'000, kFewWideStates = 16;
 // Compiling happens twice, in the trial and here; with the probing they stay below 5 s.
-constexpr std::chrono::milliseconds kProbing{800}, kSlowStep{400}, kTrial{2500};
+constexpr std::chrono::milliseconds kProbing{800}, kSlowStep{400}, kTrial{1900};
 constexpr std::chrono::milliseconds kSlowMean{10};  // of the steps of a probe, but for a few: the first ones may fill tables
 constexpr std::int64_t kFewSteps = 4;
 constexpr std::size_t kTrialMemory = std::size_t{1536} << 20;
