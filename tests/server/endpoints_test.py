@@ -80,7 +80,7 @@ class Routes(server_process.Case):
                 time.sleep(0.2)
                 connection.close()
                 self.assertTrue(self.server.wait_for_metric("baleen_requests_running", 0), (stream, len(text)))
-                self.assertEqual(self.server.metric("baleen_requests_open"), 0)
+                self.assertTrue(self.server.wait_for_metric("baleen_requests_open", 0), (stream, len(text)))
 
     def test_no_cors_and_no_foreign_host(self):
         answer = self.server.get("/health", headers={"origin": "http://evil.example"})
