@@ -226,7 +226,7 @@ class Once(server_process.Case):
             return received.count("event: message_stop\n") if path == "/v1/messages" else received.count("data: [DONE]\n")
 
         self.assertEqual(at_once(ask, range(160)), [1] * 160)
-        self.assertEqual(self.server.metric("baleen_requests_open"), 0)
+        self.assertTrue(self.server.wait_for_metric("baleen_requests_open", 0))
         self.assertEqual(self.server.metric('baleen_choices_total{way="submitted"}'), self.server.metric('baleen_choices_total{way="ended"}'))
 
     def test_metrics_hold_no_text(self):
