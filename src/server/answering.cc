@@ -164,8 +164,8 @@ void Answering::SetHeaders(const Replayed& replayed) {
 }
 
 awaitable<void> Answering::Refuse(const RequestError& error) {
-  service_.metrics.CountRequest(route_, error.status);
   HttpResponse response = ErrorResponse(error, dialect_.messages, "req_" + name_);
+  service_.metrics.CountRequest(route_, response.status);
   for (auto& header : headers_) {
     const bool there = std::any_of(response.headers.begin(), response.headers.end(), [&](const auto& other) { return SameIgnoringCase(other.first, header.first); });
     if (!there) response.headers.push_back(header);
