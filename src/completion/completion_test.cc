@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -12,22 +10,11 @@
 #include "completion/logprobs.h"
 #include "completion/openai_request.h"
 #include "completion/openai_response.h"
+#include "completion/scripted_engine.h"
 #include "text/special_tokens.h"
 
 namespace baleen::completion {
 namespace {
-
-std::string ReadText(const std::string& path) {
-  std::ifstream file(std::string(BALEEN_SOURCE_DIR) + path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-const text::Tokenizer& Tokenizer() {
-  static const text::Tokenizer tokenizer = *text::ParseTokenizer(ReadText("/models/plankton/tokenizer.json"), ReadText("/models/plankton/tokenizer_config.json"));
-  return tokenizer;
-}
 
 // An engine that does what a test says.
 struct Engine {
@@ -48,7 +35,7 @@ struct Engine {
   }
   // True until the answer stops itself.
   bool Write(std::size_t i, const std::string& text) {
-    for (const std::int32_t id : Tokenizer().Encode(text)) {
+    for (const std::int32_t id : PlanktonTokenizer().Encode(text)) {
       if (!Say(i, id)) return false;
     }
     return true;
@@ -61,17 +48,6 @@ struct Engine {
   }
   std::int64_t said = 0;
 };
-
-ServedModel Model() {
-  ServedModel model;
-  model.name = "plankton";
-  model.tokenizer = &Tokenizer();
-  model.no_compiler_reason = "this build has none";
-  model.vocab_size = 2048;
-  model.context = 1500;
-  model.end_ids = {Tokenizer().end_id()};
-  return model;
-}
 
 const std::string kQuestion = R"("messages": [{"role": "user", "content": "35+4"}])";
 
@@ -96,12 +72,12 @@ const text::JsonValue& Choice(const text::JsonValue& body, std::size_t i) { retu
 
 TEST(Completion, SubmitsWhatWasAsked) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "n": 2, "seed": 9, "temperature": 0.25, "top_k": 4,
       "logit_bias": {"5": -100}, "max_tokens": 5000, "user": "me")"));
   ASSERT_EQ(engine.requests.size(), 2U);
   const engine::Request& first = engine.requests[0];
-  EXPECT_EQ(Tokenizer().Decode(first.prompt), "<｜begin▁of▁sentence｜><｜User｜>35+4<｜Assistant｜></think>");
+  EXPECT_EQ(PlanktonTokenizer().Decode(first.prompt), "<｜begin▁of▁sentence｜><｜User｜>35+4<｜Assistant｜></think>");
   EXPECT_EQ(first.sampling.seed, 9U);
   EXPECT_EQ(engine.requests[1].sampling.seed, 10U);
   EXPECT_EQ(first.sampling.temperature, 0.25);
@@ -117,12 +93,12 @@ TEST(Completion, SubmitsWhatWasAsked) {
 
 TEST(Completion, DrawsASeedAndIgnoresTheEnd) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "ignore_eos": true, "max_tokens": 5)"));
   EXPECT_EQ(engine.requests[0].sampling.seed, 77U);
   EXPECT_TRUE(engine.requests[0].end_ids.empty());
   EXPECT_TRUE(engine.Write(0, "a"));
-  EXPECT_TRUE(engine.Say(0, Tokenizer().end_id()));
+  EXPECT_TRUE(engine.Say(0, PlanktonTokenizer().end_id()));
   EXPECT_TRUE(engine.Write(0, "b"));
   engine.End(0, engine::Finish::kLength);
   EXPECT_EQ(*At(At(Choice(Body(*completion, model), 0), "message"), "content").AsString(), "ab");
@@ -130,23 +106,23 @@ TEST(Completion, DrawsASeedAndIgnoresTheEnd) {
 
 TEST(Completion, KeepsSpecialTextPlain) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(R"("messages": [{"role": "user", "content": "<｜end▁of▁sentence｜></think>"}], "thinking": {"type": "disabled"})"));
   const std::vector<std::int32_t>& prompt = engine.requests[0].prompt;
-  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), Tokenizer().end_id()), 0);
-  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *Tokenizer().Find("</think>")), 1);
-  EXPECT_EQ(Tokenizer().Decode(prompt), "<｜begin▁of▁sentence｜><｜User｜><｜end▁of▁sentence｜></think><｜Assistant｜></think>");
+  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), PlanktonTokenizer().end_id()), 0);
+  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *PlanktonTokenizer().Find("</think>")), 1);
+  EXPECT_EQ(PlanktonTokenizer().Decode(prompt), "<｜begin▁of▁sentence｜><｜User｜><｜end▁of▁sentence｜></think><｜Assistant｜></think>");
   engine.End(0, engine::Finish::kEndToken);
 }
 
 TEST(Completion, SplitsReasoningAndItsLogprobs) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "reasoning_effort": "low", "logprobs": true, "top_logprobs": 2)"));
   EXPECT_EQ(engine.requests[0].likeliest, 2);
-  const std::int64_t thought = static_cast<std::int64_t>(Tokenizer().Encode("hm yes</think>").size());
+  const std::int64_t thought = static_cast<std::int64_t>(PlanktonTokenizer().Encode("hm yes</think>").size());
   EXPECT_TRUE(engine.Write(0, "hm yes</think>39"));
-  EXPECT_TRUE(engine.Say(0, Tokenizer().end_id()));
+  EXPECT_TRUE(engine.Say(0, PlanktonTokenizer().end_id()));
   engine.End(0, engine::Finish::kEndToken);
   const text::JsonValue body = Body(*completion, model);
   const text::JsonValue& choice = Choice(body, 0);
@@ -155,9 +131,9 @@ TEST(Completion, SplitsReasoningAndItsLogprobs) {
   EXPECT_EQ(*At(choice, "finish_reason").AsString(), "stop");
   EXPECT_EQ(At(At(choice, "logprobs"), "reasoning_content").AsArray()->size(), static_cast<std::size_t>(thought));
   const text::JsonArray& content = *At(At(choice, "logprobs"), "content").AsArray();
-  EXPECT_EQ(content.size(), Tokenizer().Encode("39").size());
+  EXPECT_EQ(content.size(), PlanktonTokenizer().Encode("39").size());
   EXPECT_EQ(text::WriteJson(content[0]), R"({"token": "3", "logprob": -0.5, "bytes": [51], "top_logprobs": [{"token": "3", "logprob": -0.5, "bytes": [51]}, )"
-                                         R"({"token": ")" + TokenText(Tokenizer(), 7) + R"(", "logprob": -1.5, "bytes": )" +
+                                         R"({"token": ")" + TokenText(PlanktonTokenizer(), 7) + R"(", "logprob": -1.5, "bytes": )" +
                                              text::WriteJson(At((*At(content[0], "top_logprobs").AsArray())[1], "bytes")) + "}]}");
   EXPECT_EQ(At(At(At(body, "usage"), "completion_tokens_details"), "reasoning_tokens").AsInt64(), thought);
   EXPECT_EQ(At(At(At(body, "usage"), "prompt_tokens_details"), "cached_tokens").AsInt64(), 3);
@@ -165,7 +141,7 @@ TEST(Completion, SplitsReasoningAndItsLogprobs) {
 
 TEST(Completion, StopsAtATextAcrossTokens) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "stop": ["4 = 3", "never"])"));
   EXPECT_FALSE(engine.Write(0, "35 + 4 = 36."));
   engine.End(0, engine::Finish::kStopped);
@@ -177,9 +153,9 @@ TEST(Completion, StopsAtATextAcrossTokens) {
 
 TEST(Completion, GivesToolCalls) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "tools": [{"type": "function", "function": {"name": "f"}}])"));
-  EXPECT_NE(Tokenizer().Decode(engine.requests[0].prompt).find("\n\n{\"name\": \"f\"}\n\n"), std::string::npos);
+  EXPECT_NE(PlanktonTokenizer().Decode(engine.requests[0].prompt).find("\n\n{\"name\": \"f\"}\n\n"), std::string::npos);
   engine.Write(0, "\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"k\" string=\"true\">v</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>");
   engine.End(0, engine::Finish::kEndToken);
   const text::JsonValue body = Body(*completion, model);
@@ -191,7 +167,7 @@ TEST(Completion, GivesToolCalls) {
 
 TEST(Completion, UnwrapsArguments) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "thinking": {"type": "disabled"}, "tools": [{"type": "function", "function": {"name": "f",
       "parameters": {"type": "object", "properties": {"input": {"type": "object"}}}}}])"));
   const auto call = [](const std::string& key) {
@@ -205,18 +181,18 @@ TEST(Completion, UnwrapsArguments) {
 
 TEST(Completion, ForbidsCallsWhereNoneAreWanted) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "tool_choice": "none", "tools": [{"type": "function", "function": {"name": "f"}}])"));
   const std::vector<std::uint8_t>& allowed = engine.requests[0].allowed;
   ASSERT_EQ(allowed.size(), 2048U);
   EXPECT_EQ(std::count(allowed.begin(), allowed.end(), 0), 1);
-  EXPECT_EQ(allowed[static_cast<std::size_t>(*Tokenizer().Find(text::kDsml))], 0);
+  EXPECT_EQ(allowed[static_cast<std::size_t>(*PlanktonTokenizer().Find(text::kDsml))], 0);
   engine.End(0, engine::Finish::kEndToken);
 }
 
 TEST(Completion, FailsAsAWhole) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "n": 2)"));
   engine.End(0, engine::Finish::kEndToken);
   EXPECT_FALSE(completion->done());
@@ -229,7 +205,7 @@ TEST(Completion, FailsAsAWhole) {
 TEST(Completion, EndsWhatRunsWhenAChoiceIsRefused) {
   Engine engine;
   engine.refused_from = 2;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto completion = Begin(engine, model, Chat(kQuestion + R"(, "n": 3)"));
   EXPECT_EQ(engine.cancelled.size(), 2U);
   EXPECT_FALSE(completion->done());
@@ -242,7 +218,7 @@ TEST(Completion, EndsWhatRunsWhenAChoiceIsRefused) {
 TEST(Completion, HandsOutDeltas) {
   Engine engine;
   engine.refused_from = 2;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   std::vector<Delta> deltas;
   const auto completion = Completion::Start(engine.calls, model, Chat(kQuestion + R"(, "n": 3, "thinking": {"type": "disabled"}, "logprobs": true)"), 1,
                                             [&](Delta delta) { deltas.push_back(std::move(delta)); });
@@ -262,8 +238,8 @@ TEST(Completion, HandsOutDeltas) {
   }
   EXPECT_EQ(reply, (*completion)->answers()[1]->reply());
   EXPECT_EQ(reply.content, "ab<");
-  EXPECT_EQ(tokens, Tokenizer().Encode("ab<").size());
-  EXPECT_EQ((*completion)->answers()[1]->sampled(), Tokenizer().Encode("ab<"));
+  EXPECT_EQ(tokens, PlanktonTokenizer().Encode("ab<").size());
+  EXPECT_EQ((*completion)->answers()[1]->sampled(), PlanktonTokenizer().Encode("ab<"));
   EXPECT_EQ(std::count_if(deltas.begin(), deltas.end(), [](const Delta& delta) { return delta.ended; }), 3);
   EXPECT_TRUE((*completion)->done());
   EXPECT_NE((*completion)->failure()->message.find("too much waits"), std::string::npos);
@@ -271,7 +247,7 @@ TEST(Completion, HandsOutDeltas) {
 
 TEST(Completion, RefusesWhatCannotRun) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto refused = [&](const std::string& members, const std::string& param) {
     const auto completion = Completion::Start(engine.calls, model, Chat(members), 1);
     ASSERT_FALSE(completion) << members;
@@ -289,24 +265,24 @@ TEST(Completion, RefusesWhatCannotRun) {
 
 TEST(Completion, FillsInTheMiddle) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto request = ReadOpenAiText(*ParseBody(R"({"prompt": "a</think>", "suffix": "b<｜fim▁end｜>"})"), 2048);
   ASSERT_TRUE(request);
   const auto completion = Begin(engine, model, *request);
   const std::vector<std::int32_t>& prompt = engine.requests[0].prompt;
-  EXPECT_EQ(Tokenizer().Decode(prompt), "<｜begin▁of▁sentence｜><｜fim▁begin｜>a</think><｜fim▁hole｜>b<｜fim▁end｜><｜fim▁end｜>");
-  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *Tokenizer().Find(text::kFimEnd)), 1);
-  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *Tokenizer().Find("</think>")), 0);
+  EXPECT_EQ(PlanktonTokenizer().Decode(prompt), "<｜begin▁of▁sentence｜><｜fim▁begin｜>a</think><｜fim▁hole｜>b<｜fim▁end｜><｜fim▁end｜>");
+  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *PlanktonTokenizer().Find(text::kFimEnd)), 1);
+  EXPECT_EQ(std::count(prompt.begin(), prompt.end(), *PlanktonTokenizer().Find("</think>")), 0);
   engine.End(0, engine::Finish::kLength);
 }
 
 TEST(Response, WritesTextCompletions) {
   Engine engine;
-  const ServedModel model = Model();
+  const ServedModel model = PlanktonModel();
   const auto request = ReadOpenAiText(*ParseBody(R"({"prompt": "35", "logprobs": 2})"), 2048);
   ASSERT_TRUE(request);
   const auto completion = Begin(engine, model, *request);
-  EXPECT_EQ(engine.requests[0].prompt, Tokenizer().Encode("35"));
+  EXPECT_EQ(engine.requests[0].prompt, PlanktonTokenizer().Encode("35"));
   EXPECT_EQ(engine.requests[0].max_tokens, kTextTokens);
   EXPECT_TRUE(engine.Write(0, "12</think>"));
   engine.End(0, engine::Finish::kLength);
@@ -321,9 +297,9 @@ TEST(Response, WritesTextCompletions) {
 TEST(Response, WritesErrorsAndTokens) {
   EXPECT_EQ(WriteOpenAiError(Refuse(400, "n", "n: \"x\"", "invalid_type")),
             R"({"error": {"message": "n: \"x\"", "type": "invalid_request_error", "param": "n", "code": "invalid_type"}})");
-  const std::string bytes = TokenText(Tokenizer(), Tokenizer().EncodePlain("\xE9").front());
+  const std::string bytes = TokenText(PlanktonTokenizer(), PlanktonTokenizer().EncodePlain("\xE9").front());
   EXPECT_EQ(bytes, "bytes:\\xe9");
-  EXPECT_EQ(TokenText(Tokenizer(), 1'000'000), "id:1000000");
+  EXPECT_EQ(TokenText(PlanktonTokenizer(), 1'000'000), "id:1000000");
 }
 
 }  // namespace

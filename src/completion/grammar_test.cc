@@ -3,41 +3,31 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "completion/fields.h"
 #include "completion/openai_request.h"
+#include "completion/scripted_engine.h"
 
 namespace baleen::completion {
 namespace {
 
-std::string ReadText(const std::string& path) {
-  std::ifstream file(std::string(BALEEN_SOURCE_DIR) + path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 class Forms : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    tokenizer_ = new text::Tokenizer(*text::ParseTokenizer(ReadText("/models/plankton/tokenizer.json"), ReadText("/models/plankton/tokenizer_config.json")));
-    compiler_ = constraint::Compiler::Create(*tokenizer_, 2048, std::vector<std::int32_t>{tokenizer_->end_id()})->release();
+    compiler_ = constraint::Compiler::Create(PlanktonTokenizer(), 2048, std::vector<std::int32_t>{PlanktonTokenizer().end_id()})->release();
   }
   static void TearDownTestSuite() {
     delete compiler_;
-    delete tokenizer_;
   }
   void SetUp() override {
     const Result<constraint::Grammar> any = compiler_->JsonObject();
     if (!any && any.error().kind == diagnostics::ErrorKind::kUnsupported) GTEST_SKIP() << any.error().message;
-    model_.tokenizer = tokenizer_;
+    model_.tokenizer = &PlanktonTokenizer();
     model_.compiler = compiler_;
     model_.vocab_size = 2048;
-    model_.end_ids = {tokenizer_->end_id()};
+    model_.end_ids = {PlanktonTokenizer().end_id()};
   }
 
   Checked<std::optional<constraint::Grammar>> Choose(const std::string& members) {
@@ -53,8 +43,8 @@ class Forms : public testing::Test {
     if (!grammar || !*grammar) return false;
     const std::unique_ptr<engine::Constraint> constraint = StartGrammar(model_, **grammar, form);
     std::vector<std::uint32_t> mask(2048 / 32);
-    std::vector<std::int32_t> ids = tokenizer_->Encode(text);
-    ids.push_back(tokenizer_->end_id());
+    std::vector<std::int32_t> ids = PlanktonTokenizer().Encode(text);
+    ids.push_back(PlanktonTokenizer().end_id());
     for (const std::int32_t id : ids) {
       const bool bound = constraint->Allowed(mask);
       if (bound && (mask[static_cast<std::size_t>(id) / 32] >> (id % 32) & 1) == 0) return false;
@@ -63,12 +53,10 @@ class Forms : public testing::Test {
     return true;
   }
 
-  static text::Tokenizer* tokenizer_;
   static constraint::Compiler* compiler_;
   ServedModel model_;
 };
 
-text::Tokenizer* Forms::tokenizer_ = nullptr;
 constraint::Compiler* Forms::compiler_ = nullptr;
 
 const std::string kTools = R"("tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "g"}}])";

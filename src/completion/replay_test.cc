@@ -2,12 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "completion/prompt.h"
+#include "completion/scripted_engine.h"
 #include "text/special_tokens.h"
 
 namespace baleen::completion {
@@ -15,25 +14,13 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-std::string ReadText(const std::string& path) {
-  std::ifstream file(std::string(BALEEN_SOURCE_DIR) + path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-const text::Tokenizer& Tokenizer() {
-  static const text::Tokenizer tokenizer = *text::ParseTokenizer(ReadText("/models/plankton/tokenizer.json"), ReadText("/models/plankton/tokenizer_config.json"));
-  return tokenizer;
-}
-
 ServedModel Model(text::Encoding encoding) {
   ServedModel model;
-  model.tokenizer = &Tokenizer();
+  model.tokenizer = &PlanktonTokenizer();
   model.vocab_size = 2048;
   model.context = 100'000;
   model.encoding = encoding;
-  model.end_ids = {Tokenizer().end_id()};
+  model.end_ids = {PlanktonTokenizer().end_id()};
   return model;
 }
 
@@ -45,7 +32,7 @@ Ids SampledIds(const std::string& text) {
     for (const std::string_view token : {text::kThinkingEnd, text::kDsml, text::kEndOfSequence}) {
       if (text.substr(at).starts_with(token)) bytes = token.size();
     }
-    for (const std::int32_t id : Tokenizer().Encode(text.substr(at, bytes))) ids.push_back(id);
+    for (const std::int32_t id : PlanktonTokenizer().Encode(text.substr(at, bytes))) ids.push_back(id);
     at += bytes;
   }
   return ids;
@@ -85,7 +72,7 @@ text::Messages WithoutIds(text::Messages messages) {
 
 // What stands behind the last end token.
 Ids BehindEnd(const Ids& ids) {
-  return {std::find(ids.rbegin(), ids.rend(), Tokenizer().end_id()).base(), ids.end()};
+  return {std::find(ids.rbegin(), ids.rend(), PlanktonTokenizer().end_id()).base(), ids.end()};
 }
 
 Ids Joined(Ids a, const Ids& b) {
@@ -108,7 +95,7 @@ TEST(Replay, GoesOnFromWhatWasSampled) {
         const Ids replayed = Prompt(encoding, thinking, tools, next);
         EXPECT_EQ(replayed, Joined(Joined(before, next[1].sampled), BehindEnd(plain))) << static_cast<int>(thinking) << calls;
         EXPECT_NE(replayed, plain);
-        EXPECT_EQ(Tokenizer().Decode(replayed), Tokenizer().Decode(plain));
+        EXPECT_EQ(PlanktonTokenizer().Decode(replayed), PlanktonTokenizer().Decode(plain));
         next[1].reasoning_content.clear();  // the client left it out
         EXPECT_EQ(Prompt(encoding, thinking, tools, next), replayed);
       }
