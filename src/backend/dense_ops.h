@@ -22,6 +22,15 @@ struct Numbers {
   std::int64_t d = 0;
 };
 
+/// Where activations are written: plain numbers and, where codes are given, their quantised form too (§9.2).
+struct QuantizedBuffer {
+  float* x = nullptr;
+  float* codes = nullptr;   // null in exact arithmetic; never x
+  float* scales = nullptr;
+
+  Numbers Of(std::int64_t d) const noexcept { return {x, codes, scales, d}; }
+};
+
 /// streams[r, j, :] = table[tokens[r], :] for every stream j (§2.1).
 struct Embed {
   Matrix table;  // [vocab, d], kBf16 or kF32
@@ -48,7 +57,7 @@ struct CollapseStreams {
   const float* norm_weight = nullptr;  // [d]
   float* raw = nullptr;            // [rows, (2 + n)·n] scratch
   float* mix = nullptr;            // [rows, (2 + n)·n] pre, post, comb of each row   (out)
-  float* x = nullptr;              // [rows, d]   (out)
+  QuantizedBuffer x;               // [rows, d]   (out)
   Rounding rounding = Rounding::kNone;
 };
 
@@ -81,12 +90,10 @@ struct MeanStreams {
   Rounding rounding = Rounding::kNone;
 };
 
-/// Makes the quantised form of x (§9.2); codes may not be x.
+/// Makes the quantised form of what the buffer holds (§9.2).
 struct Quantize {
-  const float* x = nullptr;
+  QuantizedBuffer out;  // [rows, d]
   std::int64_t rows = 0, d = 0;
-  float* codes = nullptr;
-  float* scales = nullptr;
 };
 
 /// y = W x for every row; the quantised form of x is used where it is given and the weight is FP8 or FP4.
@@ -107,13 +114,13 @@ struct GroupedLinear {
   Rounding rounding = Rounding::kNone;
 };
 
-/// RMSNorm of every row, x_stride floats apart.
+/// RMSNorm of every row, x_stride floats apart, and its quantised form where that is wanted.
 struct Norm {
   const float* x = nullptr;
   std::int64_t rows = 0, d = 0, x_stride = 0;
   const float* weight = nullptr;
   float eps = 0;
-  float* out = nullptr;  // [rows, d]
+  QuantizedBuffer out;  // [rows, d]
   Rounding rounding = Rounding::kNone;
 };
 

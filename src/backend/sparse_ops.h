@@ -7,16 +7,7 @@
 
 namespace baleen::backend {
 
-/// One kind of one layer's compressed entries, which lie in the blocks of a sequence.
-struct EntryTable {
-  std::byte* const* blocks = nullptr;
-  std::int64_t per_block = 0;        // entries of a block
-  std::int64_t offset = 0;           // bytes from a block's beginning to the entries
-
-  std::byte* Row(std::int64_t entry, std::int64_t row_bytes) const noexcept {
-    return blocks[entry / per_block] + offset + entry % per_block * row_bytes;
-  }
-};
+using kernels::EntryTable;
 
 /// One sequence's rows in a step and where its older state lies, for one layer.
 struct CacheView {

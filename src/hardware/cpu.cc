@@ -87,6 +87,15 @@ bool HasBf16Dots() noexcept {
 #endif
 }
 
+bool HasByteDots() noexcept {
+#if defined(__x86_64__)
+  static const bool has = BestIsa() >= Isa::kAvx512 && Bit(Cpuid(7, 0).c, 11) && Bit(Cpuid(7, 0).c, 1);
+  return has;
+#else
+  return false;
+#endif
+}
+
 Result<Isa> ChooseIsa(std::string_view name) {
   if (name.empty()) return BestIsa();
   for (const Isa isa : {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {

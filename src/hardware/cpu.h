@@ -20,6 +20,9 @@ Isa BestIsa() noexcept;
 /// Whether this CPU multiplies pairs of bf16 (AVX512_BF16) and looks bytes up in a register (AVX512_VBMI): kAvx512 and kAmx are faster with it, with the same bits.
 bool HasBf16Dots() noexcept;
 
+/// Whether it adds products of bytes (AVX512_VNNI) and looks bytes up in a register: the same.
+bool HasByteDots() noexcept;
+
 /// The set to run: `name` (reference|avx2|avx512|amx), or BestIsa() if empty.
 /// Errors: an unknown name, or one that this machine cannot run.
 Result<Isa> ChooseIsa(std::string_view name);

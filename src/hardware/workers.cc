@@ -42,7 +42,7 @@ void WaitWhile(const std::atomic<T>& value, T old) noexcept {
 
 }  // namespace
 
-Workers::Workers(int threads) {
+Workers::Workers(int threads) : ranges_(static_cast<std::size_t>(threads)) {
   team_.reserve(static_cast<std::size_t>(threads));
   try {
     for (int thread = 1; thread < threads; ++thread) team_.emplace_back([this, thread] { Serve(thread); });
@@ -68,9 +68,16 @@ void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept
   CHECK(parts <= kMostParts);
   call_ = call;
   context_ = context;
+  parts_ = parts;
   done_.store(0, std::memory_order_relaxed);
   const std::uint32_t job = job_.load(std::memory_order_relaxed) + 1;
-  ticket_.store((std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(parts) << 24), std::memory_order_release);
+  std::int64_t begin = 0;
+  for (std::int64_t i = 0; i < threads(); ++i) {
+    const std::int64_t end = parts * (i + 1) / threads();
+    const std::uint64_t ticket = (std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(end) << 24) | static_cast<std::uint64_t>(begin);
+    ranges_[static_cast<std::size_t>(i)].ticket.store(ticket, std::memory_order_release);
+    begin = end;
+  }
   job_.store(job, std::memory_order_release);
   job_.notify_all();
   TakeParts(0);
@@ -81,14 +88,24 @@ void Workers::TakeParts(int thread) noexcept {
   team_of_part = this;
   thread_of_part = thread;
   TouchStack(stack_bytes_.load(std::memory_order_relaxed));
-  while (true) {
-    const std::uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acq_rel);
-    const auto part = static_cast<std::int64_t>(ticket & 0xFFFFFF), parts = static_cast<std::int64_t>((ticket >> 24) & 0xFFFFFF);
-    if (part >= parts) break;
-    call_(context_, part, thread);
-    if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) done_.notify_all();
-  }
+  std::int64_t finished = 0;
+  for (int i = thread; i < threads(); ++i) finished += TakeRange(ranges_[static_cast<std::size_t>(i)], thread);
+  for (int i = 0; i < thread; ++i) finished += TakeRange(ranges_[static_cast<std::size_t>(i)], thread);
   team_of_part = nullptr;
+  // The job is not over before what was finished is told, so parts_ is still its own.
+  if (finished > 0 && done_.fetch_add(finished, std::memory_order_acq_rel) + finished == parts_) done_.notify_all();
+}
+
+std::int64_t Workers::TakeRange(Range& range, int thread) noexcept {
+  const auto left = [](std::uint64_t ticket) noexcept { return (ticket & 0xFFFFFF) < (ticket >> 24 & 0xFFFFFF); };
+  std::int64_t finished = 0;
+  while (left(range.ticket.load(std::memory_order_relaxed))) {
+    const std::uint64_t ticket = range.ticket.fetch_add(1, std::memory_order_acq_rel);
+    if (!left(ticket)) break;
+    call_(context_, static_cast<std::int64_t>(ticket & 0xFFFFFF), thread);
+    ++finished;
+  }
+  return finished;
 }
 
 void Workers::Serve(int thread) noexcept {

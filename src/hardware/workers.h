@@ -8,8 +8,9 @@
 namespace baleen::hardware {
 
 /// A team of threads that runs the parts of one job at a time. Between jobs it spins shortly, then sleeps in the kernel.
-/// The caller is thread 0 of the team. Parts are handed out one by one, so a job must not care which thread runs what, and a job never
-/// waits for a thread that the system has not woken yet. At most kMostParts parts a job.
+/// The caller is thread 0 of the team. Every thread begins with an equal range of neighbouring parts, the same in every job of so many parts,
+/// so that rows stay in the caches of one core from operation to operation; then it takes from the others' ranges. So a job must not care which
+/// thread runs what, and never waits for a thread that the system has not woken yet. At most kMostParts parts a job.
 class Workers {
  public:
   /// threads >= 1, the caller included. Where the system refuses some of them the team is smaller; threads() says how large it is.
@@ -33,19 +34,25 @@ class Workers {
   }
 
  private:
+  // A thread's range of the job being handed out: job number (16 bits), end (24), next part (24) in one word, so that a thread that comes late
+  // sees that nothing is left without touching what belongs to the next job. A part taken is always finished before its job ends.
+  struct alignas(64) Range {
+    std::atomic<std::uint64_t> ticket{0};
+  };
+
   using Call = void (*)(const void* context, std::int64_t part, int thread) noexcept;
   void Start(std::int64_t parts, Call call, const void* context) noexcept;
   void TakeParts(int thread) noexcept;
+  std::int64_t TakeRange(Range& range, int thread) noexcept;
   void Serve(int thread) noexcept;
 
   std::vector<std::thread> team_;
+  std::vector<Range> ranges_;  // of each thread
   Call call_ = nullptr;
   const void* context_ = nullptr;
-  // The job being handed out: job number (16 bits), parts (24), next part (24) in one word, so that a thread that comes late sees that
-  // nothing is left without touching what belongs to the next job. A part taken is always finished before its job ends.
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};
-  alignas(64) std::atomic<std::int64_t> done_{0};     // parts finished
-  alignas(64) std::atomic<std::uint32_t> job_{0};     // counts jobs; the team waits for it to change
+  std::int64_t parts_ = 0;
+  alignas(64) std::atomic<std::int64_t> done_{0};  // parts finished
+  alignas(64) std::atomic<std::uint32_t> job_{0};  // counts jobs; the team waits for it to change
   std::atomic<bool> stop_{false};
   std::atomic<std::uint64_t> stack_bytes_{0};
 };

@@ -32,15 +32,15 @@ constexpr std::int64_t AttendScratchFloats(std::int64_t heads, std::int64_t coun
   return kAttendBlock * dim + heads * (count + kAttendBlock + 16) + 64;
 }
 
-/// score[s] = Σ_h relu(q[h]·key_s)·weight[h] for the rows [0, count) (§5). kBf16: the dot, the product and the sum round to bf16; the sum
+/// score[s] = Σ_h relu(q[h]·key_first+s)·weight[h] for s in [0, count) (§5). kBf16: the dot, the product and the sum round to bf16; the sum
 /// over heads is fp32 in head order.
 struct IndexScoreArgs {
   const float* query = nullptr;    // [heads, layout.dim]
   const float* weight = nullptr;   // [heads]
   std::int64_t heads = 0;
   IndexRowLayout layout;
-  const std::byte* keys = nullptr; // [count] rows of layout.RowBytes(), contiguous
-  std::int64_t count = 0;
+  EntryTable keys;                 // rows of layout.RowBytes()
+  std::int64_t first = 0, count = 0;
   Rounding rounding = Rounding::kNone;
   float* scratch = nullptr;        // [IndexScratchFloats(layout.dim)]
   float* score = nullptr;          // [count]

@@ -28,6 +28,17 @@ struct IndexRowLayout {
   [[gnu::always_inline]] constexpr std::int64_t RowBytes() const noexcept { return format == RowFormat::kF32 ? 4 * dim : dim / 2 + Groups(); }
 };
 
+/// One kind of one layer's compressed entries, which lie in the blocks of a sequence.
+struct EntryTable {
+  std::byte* const* blocks = nullptr;
+  std::int64_t per_block = 0;        // entries of a block
+  std::int64_t offset = 0;           // bytes from a block's beginning to the entries
+
+  [[gnu::always_inline]] std::byte* Row(std::int64_t entry, std::int64_t row_bytes) const noexcept {
+    return blocks[entry / per_block] + offset + entry % per_block * row_bytes;
+  }
+};
+
 /// Stores one KV row: packed rows quantise the first dim − rope_dim channels (§3.2) and keep bf16 of the rest.
 struct PackKvArgs {
   KvRowLayout layout;

@@ -17,6 +17,9 @@ void Overlay(Table& table) noexcept;
 namespace avx512_bf16 {
 void Overlay(Table& table) noexcept;
 }
+namespace avx512_vnni {
+void Overlay(Table& table) noexcept;
+}
 namespace amx {
 void Overlay(Table& table) noexcept;
 }

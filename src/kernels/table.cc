@@ -12,6 +12,7 @@ const Table& TableFor(hardware::Isa isa) noexcept {
     if (upto >= hardware::Isa::kAvx2) avx2::Overlay(table);
     if (upto >= hardware::Isa::kAvx512) avx512::Overlay(table);
     if (upto >= hardware::Isa::kAvx512 && hardware::HasBf16Dots()) avx512_bf16::Overlay(table);
+    if (upto >= hardware::Isa::kAvx512 && hardware::HasByteDots()) avx512_vnni::Overlay(table);
     if (upto >= hardware::Isa::kAmx) amx::Overlay(table);
 #endif
     return table;

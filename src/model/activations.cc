@@ -9,8 +9,8 @@ constexpr std::int64_t kScoreRows = 8;  // tokens whose index scores are held at
 
 std::int64_t Groups(std::int64_t channels) noexcept { return (channels + kernels::kActivationGroup - 1) / kernels::kActivationGroup; }
 
-QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int64_t d, bool official) noexcept {
-  QuantizedBuffer buffer{.x = arena.Take<float>(rows * d)};
+backend::QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int64_t d, bool official) noexcept {
+  backend::QuantizedBuffer buffer{.x = arena.Take<float>(rows * d)};
   if (official) {
     buffer.codes = arena.Take<float>(rows * d);
     buffer.scales = arena.Take<float>(rows * Groups(d));

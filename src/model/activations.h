@@ -23,12 +23,6 @@ struct Limits {
 };
 
 /// Plain numbers and, in official arithmetic, their e4m3 form (§9.2).
-struct QuantizedBuffer {
-  float* x = nullptr;
-  float* codes = nullptr;   // null in exact arithmetic
-  float* scales = nullptr;
-};
-
 /// A segment with its place: what attention needs to know of one sequence's rows.
 struct SegmentRows {
   kvcache::Sequence* sequence = nullptr;
@@ -70,9 +64,9 @@ struct Activations {
   Rows rows, draft_rows;
   float *streams = nullptr, *draft_streams = nullptr;  // [rows, n, d]
   float *mix_raw = nullptr, *mix = nullptr;            // [rows, (2 + n)·n]
-  QuantizedBuffer x;                                   // [rows, d]: what a half of a block reads
+  backend::QuantizedBuffer x;                          // [rows, d]: what a half of a block reads
   float* y = nullptr;                                  // [rows, d]: what it gives
-  QuantizedBuffer query_low;                           // [rows, q_lora]
+  backend::QuantizedBuffer query_low;                  // [rows, q_lora]
   float *query = nullptr, *attended = nullptr;         // [rows, H·D]
   float* kv = nullptr;                                 // [rows, D]
   std::byte* kv_rows = nullptr;
@@ -80,15 +74,15 @@ struct Activations {
   float *index_query = nullptr, *index_weights = nullptr, *index_score = nullptr;
   std::int64_t index_score_rows = 0, index_score_stride = 0;
   std::int32_t* chosen_rows = nullptr;                 // [rows, top_k]
-  QuantizedBuffer output_low;                          // [rows, G·R]
+  backend::QuantizedBuffer output_low;                 // [rows, G·R]
   float* router_scores = nullptr;                      // [rows, E]
   std::int32_t* chosen_experts = nullptr;              // [rows, per_token]
   float* expert_weights = nullptr;
   std::int32_t *pair_row = nullptr, *pair_of = nullptr, *active_experts = nullptr;
   std::int64_t* expert_begin = nullptr;
   float *expert_gate = nullptr, *expert_up = nullptr, *expert_scales = nullptr, *expert_out = nullptr;
-  QuantizedBuffer draft_input;                         // [rows·n, d], MTP
-  QuantizedBuffer features;                            // [rows, targets·d], DSpark: what the drafter reads of the backbone's layers
+  backend::QuantizedBuffer draft_input;                // [rows·n, d], MTP
+  backend::QuantizedBuffer features;                   // [rows, targets·d], DSpark: what the drafter reads of the backbone's layers
   std::int32_t* draft_chosen = nullptr;                // [rows]
   DraftBuffers draft;
   float *head_raw = nullptr, *head_y = nullptr;        // [logit rows, n], [logit rows, d]

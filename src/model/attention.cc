@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "model/transformer.h"
@@ -43,11 +44,9 @@ void Transformer::Query(const Layer& layer, const Rows& rows) noexcept {
   const backend::Ops& ops = device_->ops();
   const AttentionWeights& w = layer.attention;
   const auto eps = static_cast<float>(config_.norm_eps);
-  const backend::Numbers x = Quantized(a_.x, rows.count, config_.hidden_size);
-  ops.linear(*device_, {w.query_down, x, rows.count, a_.query_low.x, rounding_});
-  ops.norm(*device_, {a_.query_low.x, rows.count, config_.q_lora, config_.q_lora, w.query_norm.data(), eps, a_.query_low.x, rounding_});
-  const backend::Numbers low = Quantized(a_.query_low, rows.count, config_.q_lora);
-  ops.linear(*device_, {w.query_up, low, rows.count, a_.query, rounding_});
+  ops.linear(*device_, {w.query_down, a_.x.Of(config_.hidden_size), rows.count, a_.query_low.x, rounding_});
+  ops.norm(*device_, {a_.query_low.x, rows.count, config_.q_lora, config_.q_lora, w.query_norm.data(), eps, a_.query_low, rounding_});
+  ops.linear(*device_, {w.query_up, a_.query_low.Of(config_.q_lora), rows.count, a_.query, rounding_});
   ops.prepare_query(*device_, {.q = a_.query,
                                .rows = rows.count,
                                .heads = config_.heads,
@@ -60,7 +59,7 @@ void Transformer::Query(const Layer& layer, const Rows& rows) noexcept {
 /// One KV row per token: key and value at once (§3.2).
 void Transformer::StoreRows(const Layer& layer, const Rows& rows) noexcept {
   const backend::Ops& ops = device_->ops();
-  ops.linear(*device_, {layer.attention.kv, {a_.x.x, a_.x.codes, a_.x.scales, config_.hidden_size}, rows.count, a_.kv, rounding_});
+  ops.linear(*device_, {layer.attention.kv, a_.x.Of(config_.hidden_size), rows.count, a_.kv, rounding_});
   ops.store_kv(*device_, {.kv = a_.kv,
                           .rows = rows.count,
                           .norm_weight = layer.attention.kv_norm.data(),
@@ -109,7 +108,7 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
   const backend::Ops& ops = device_->ops();
   const IndexerWeights& w = layer.attention.indexer;
   const std::int64_t heads = config_.index_heads, dim = config_.index_dim;
-  ops.linear(*device_, {w.query, {a_.query_low.x, a_.query_low.codes, a_.query_low.scales, config_.q_lora}, rows.count, a_.index_query, rounding_});
+  ops.linear(*device_, {w.query, a_.query_low.Of(config_.q_lora), rows.count, a_.index_query, rounding_});
   ops.prepare_query(*device_, {.q = a_.index_query,
                                .rows = rows.count,
                                .heads = heads,
@@ -120,8 +119,10 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
   ops.linear(*device_, {w.weights, {.x = a_.x.x, .d = config_.hidden_size}, rows.count, a_.index_weights, rounding_});
   const auto factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));
   ops.scale_by(*device_, {a_.index_weights, rows.count * heads, factor, rounding_});
-  // Together, each segment has a row of the scores' memory.
-  const bool together = AreShort(*device_, rows) && rows.segment_count <= a_.index_score_rows;
+  // Together, each segment has as much of the scores' memory as the longest needs.
+  std::int64_t most = 0;
+  for (std::int64_t s = 0; s < rows.segment_count; ++s) most = std::max(most, (rows.segments[s].first_position + rows.segments[s].rows) / layer.plan.ratio);
+  const bool together = AreShort(*device_, rows) && rows.segment_count * most <= a_.index_score_rows * a_.index_score_stride;
   ForSegments(*device_, rows, together, [&](std::int64_t s) noexcept {
     const SegmentRows& segment = rows.segments[s];
     backend::CacheView cache = segment.sequence->Layer(layer.cache_layer);
@@ -134,8 +135,8 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
                                .ratio = layer.plan.ratio,
                                .top_k = config_.index_top_k,
                                .layout = cache_layout_.layers[static_cast<std::size_t>(layer.cache_layer)].index_row,
-                               .score = a_.index_score + (together ? s * a_.index_score_stride : 0),
-                               .score_stride = a_.index_score_stride,
+                               .score = a_.index_score + (together ? s * most : 0),
+                               .score_stride = together ? most : a_.index_score_stride,
                                .score_rows = together ? 1 : a_.index_score_rows,
                                .chosen = a_.chosen_rows + segment.first_row * config_.index_top_k,
                                .rounding = rounding_});

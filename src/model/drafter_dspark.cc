@@ -36,8 +36,7 @@ void Transformer::StoreFeatureRows(std::span<const Proposal> proposals) noexcept
   const std::int64_t rows = a_.rows.count, d = config_.hidden_size;
   if (rows == 0) return;
   ops.linear(*device_, {drafter.feature_projection, Quantized(a_.features, rows, drafter.feature_projection.k), rows, a_.y, rounding_});
-  ops.norm(*device_, {a_.y, rows, d, d, drafter.feature_norm.data(), static_cast<float>(config_.norm_eps), a_.x.x, rounding_});
-  Quantized(a_.x, rows, d);
+  ops.norm(*device_, {a_.y, rows, d, d, drafter.feature_norm.data(), static_cast<float>(config_.norm_eps), a_.x, rounding_});
   for (const Layer& stage : drafter.stages) {
     const backend::KvRowLayout& layout = cache_layout_.layers[static_cast<std::size_t>(stage.cache_layer)].row;
     StoreRows(stage, a_.rows);
@@ -89,7 +88,7 @@ void Transformer::ComputeBlockLogits(std::span<const Proposal> proposals, std::i
     }
   }
   ops.collapse_head(*device_, {&head.site.weights, a_.draft_streams, {a_.draft_chosen, static_cast<std::size_t>(rows)}, nullptr, a_.head_raw, a_.head_y, rounding_});
-  ops.norm(*device_, {a_.head_y, rows, d, d, head.norm.data(), static_cast<float>(config_.norm_eps), a_.draft.head_y, rounding_});
+  ops.norm(*device_, {a_.head_y, rows, d, d, head.norm.data(), static_cast<float>(config_.norm_eps), {.x = a_.draft.head_y}, rounding_});
   ops.linear(*device_, {.weight = weights_.lm_head, .x = {.x = a_.draft.head_y, .d = d}, .rows = rows, .y = a_.draft.logits});
 }
 

@@ -94,10 +94,10 @@ void Transformer::ProjectDraftInput(const Rows& rows) noexcept {
   const std::int64_t n = config_.streams, d = config_.hidden_size;
   const auto eps = static_cast<float>(config_.norm_eps);
   ops.embed(*device_, {weights_.embedding, rows.TokenSpan(), 1, a_.x.x, d});
-  ops.norm(*device_, {a_.x.x, rows.count, d, d, module.token_norm.data(), eps, a_.x.x, rounding_});
-  ops.linear(*device_, {module.token_projection, Quantized(a_.x, rows.count, d), rows.count, a_.y, rounding_});
-  ops.norm(*device_, {a_.draft_streams, rows.count * n, d, d, module.stream_norm.data(), eps, a_.draft_input.x, rounding_});
-  ops.linear(*device_, {module.stream_projection, Quantized(a_.draft_input, rows.count * n, d), rows.count * n, a_.draft_streams, rounding_});
+  ops.norm(*device_, {a_.x.x, rows.count, d, d, module.token_norm.data(), eps, a_.x, rounding_});
+  ops.linear(*device_, {module.token_projection, a_.x.Of(d), rows.count, a_.y, rounding_});
+  ops.norm(*device_, {a_.draft_streams, rows.count * n, d, d, module.stream_norm.data(), eps, a_.draft_input, rounding_});
+  ops.linear(*device_, {module.stream_projection, a_.draft_input.Of(d), rows.count * n, a_.draft_streams, rounding_});
   ops.add_rows(*device_, {a_.draft_streams, a_.y, rows.count, n, d, rounding_});
 }
 

@@ -20,7 +20,7 @@ void Transformer::RunExperts(const Layer& layer, const Rows& rows) noexcept {
                        .weights = a_.expert_weights});
   ops.run_experts(*device_, {.experts = layer.experts.data(),
                              .expert_count = static_cast<std::int64_t>(layer.experts.size()),
-                             .x = Quantized(a_.x, rows.count, config_.hidden_size),
+                             .x = a_.x.Of(config_.hidden_size),
                              .rows = rows.count,
                              .per_token = config_.experts_per_token,
                              .intermediate = config_.expert_intermediate,

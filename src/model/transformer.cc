@@ -22,7 +22,7 @@ void Transformer::RunBlock(const Layer& layer, const Rows& rows, float* streams)
   const backend::Ops& ops = device_->ops();
   const std::int64_t n = config_.streams, d = config_.hidden_size;
   const auto collapse = [&](const Site& site, const Vector& norm) {
-    ops.collapse(*device_, {&site.weights, streams, rows.count, norm.data(), a_.mix_raw, a_.mix, a_.x.x, rounding_});
+    ops.collapse(*device_, {&site.weights, streams, rows.count, norm.data(), a_.mix_raw, a_.mix, a_.x, rounding_});
   };
   const auto expand = [&] { ops.expand(*device_, {rows.count, n, d, a_.y, a_.mix, streams, rounding_}); };
 
@@ -76,9 +76,9 @@ backend::Rotation Transformer::RotationOf(const Layer& layer, const Rows& rows, 
   return {rows.compressed_cosine + offset, rows.compressed_sine + offset, config_.rope_dim};
 }
 
-backend::Numbers Transformer::Quantized(const QuantizedBuffer& buffer, std::int64_t rows, std::int64_t d) noexcept {
-  if (buffer.codes != nullptr) device_->ops().quantize(*device_, {buffer.x, rows, d, buffer.codes, buffer.scales});
-  return {buffer.x, buffer.codes, buffer.scales, d};
+backend::Numbers Transformer::Quantized(const backend::QuantizedBuffer& buffer, std::int64_t rows, std::int64_t d) noexcept {
+  if (buffer.codes != nullptr) device_->ops().quantize(*device_, {buffer, rows, d});
+  return buffer.Of(d);
 }
 
 std::span<const float> Transformer::Logits(std::int64_t i) const noexcept {

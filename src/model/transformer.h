@@ -87,7 +87,7 @@ class Transformer {
   void BeginRows(const Step& step) noexcept;
   void MakeRotations(const Rows& rows) noexcept;
   backend::Rotation RotationOf(const Layer& layer, const Rows& rows, std::int64_t first_row) const noexcept;
-  backend::Numbers Quantized(const QuantizedBuffer& buffer, std::int64_t rows, std::int64_t d) noexcept;
+  backend::Numbers Quantized(const backend::QuantizedBuffer& buffer, std::int64_t rows, std::int64_t d) noexcept;
 
   std::int64_t KeptRows(const SegmentRows& segment) const noexcept;
   void DraftToken(Proposal& proposal, std::int64_t index, std::int32_t logit_row) noexcept;

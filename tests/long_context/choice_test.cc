@@ -129,7 +129,8 @@ struct Scene {
     const kernels::Table& table = kernels::TableFor(hardware::BestIsa());
     std::vector<float> score(static_cast<std::size_t>(count)), scratch(static_cast<std::size_t>(kernels::IndexScratchFloats(kDim)));
     std::vector<std::int32_t> integers(static_cast<std::size_t>(count)), chosen(static_cast<std::size_t>(k));
-    table.index_score({.query = query.data(), .weight = weight.data(), .heads = kHeads, .layout = layout, .keys = keys.data(), .count = count, .rounding = rounding,
+    auto* block = const_cast<std::byte*>(keys.data());
+    table.index_score({.query = query.data(), .weight = weight.data(), .heads = kHeads, .layout = layout, .keys = {&block, count, 0}, .first = 0, .count = count, .rounding = rounding,
                        .scratch = scratch.data(), .score = score.data()});
     table.top_k({score.data(), count, k, integers.data(), chosen.data()});
     return chosen;

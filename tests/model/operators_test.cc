@@ -239,11 +239,13 @@ TEST_P(Operators, Norms) {
 
 TEST_P(Operators, IndexScore) {
   const Operator op("index_score");
-  const auto q = op.Floats("in.q"), keys = op.Floats("in.k"), weight = op.Floats("in.weight");
+  const auto q = op.Floats("in.q"), weight = op.Floats("in.weight");
+  auto keys = op.Floats("in.k");
+  auto* block = reinterpret_cast<std::byte*>(keys.data());
   const std::int64_t rows = op.Extent("in.q", 0), heads = op.Extent("in.q", 1), dim = op.Extent("in.q", 2), count = op.Extent("in.k", 0);
   std::vector<float> scratch(static_cast<std::size_t>(kernels::IndexScratchFloats(dim))), score(static_cast<std::size_t>(rows * count));
   for (std::int64_t r = 0; r < rows; ++r) {
-    k.index_score({q.data() + r * heads * dim, weight.data() + r * heads, heads, {kernels::RowFormat::kF32, dim}, reinterpret_cast<const std::byte*>(keys.data()), count,
+    k.index_score({q.data() + r * heads * dim, weight.data() + r * heads, heads, {kernels::RowFormat::kF32, dim}, {&block, count, 0}, 0, count,
                    Rounding::kBf16, scratch.data(), score.data() + r * count});
   }
   op.ExpectSafeBits(score, "score");

@@ -96,8 +96,15 @@ TEST(AttendParity, FarApartScoresAndSinksAreExact) {
 }
 
 struct Keys {
+  static constexpr std::int64_t kPerBlock = 7;
   IndexRowLayout layout;
-  std::vector<std::byte> data;
+  mutable std::vector<std::byte> data;
+
+  std::vector<std::byte*> Blocks() const {
+    std::vector<std::byte*> blocks;
+    for (std::size_t at = 0; at < data.size(); at += static_cast<std::size_t>(kPerBlock * layout.RowBytes())) blocks.push_back(data.data() + at);
+    return blocks;
+  }
 };
 
 Keys RandomKeys(Numbers& numbers, RowFormat format, std::int64_t dim, std::int64_t count) {
@@ -114,8 +121,9 @@ Keys RandomKeys(Numbers& numbers, RowFormat format, std::int64_t dim, std::int64
 std::vector<float> Score(hardware::Isa isa, const Keys& keys, const std::vector<float>& query, const std::vector<float>& weight, std::int64_t first,
                          std::int64_t count, Rounding rounding) {
   std::vector<float> score(static_cast<std::size_t>(count), NAN), scratch(static_cast<std::size_t>(IndexScratchFloats(keys.layout.dim)), NAN);
+  const auto blocks = keys.Blocks();
   TableFor(isa).index_score({.query = query.data(), .weight = weight.data(), .heads = static_cast<std::int64_t>(weight.size()), .layout = keys.layout,
-                             .keys = keys.data.data() + first * keys.layout.RowBytes(), .count = count, .rounding = rounding, .scratch = scratch.data(),
+                             .keys = {blocks.data(), Keys::kPerBlock, 0}, .first = first, .count = count, .rounding = rounding, .scratch = scratch.data(),
                              .score = score.data()});
   return score;
 }
@@ -149,6 +157,37 @@ TEST(IndexScoreParity, AgreesWithTheReferenceAndDoesNotDependOnTheSplit) {
                 ASSERT_EQ(std::memcmp(some.data(), found.data() + s, 4 * some.size()), 0) << Name(isa) << " keys " << s << " + " << part;
               }
             }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Instructions that only some machines have compute the same bits: AVX2 has none of them.
+TEST(IndexScoreParity, HasTheSameBitsOnEveryVectorSet) {
+  Numbers numbers(16);
+  constexpr std::int64_t kDim = 128, kCount = 45;
+  const float values[8] = {0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f};
+  for (const std::int64_t heads : {64, 8, 5, 1, 65}) {
+    for (const int spread : {0, 3, 9, 12, 40, 120}) {  // of the scales' exponents, keys' and queries'
+      for (const bool zeros : {false, true}) {
+        Keys keys{{RowFormat::kPacked, kDim}, std::vector<std::byte>(kCount * 68)};
+        for (std::size_t i = 0; i < keys.data.size(); ++i) {
+          keys.data[i] = static_cast<std::byte>(i % 68 < 64 ? numbers.Whole(0, 255) : 127 + numbers.Whole(-spread / 2, (spread + 1) / 2));
+        }
+        std::vector<float> query(static_cast<std::size_t>(heads * kDim)), weight = numbers.Floats(heads, -0.1f, 0.1f);
+        float scale = 1;
+        for (std::size_t i = 0; i < query.size(); ++i) {
+          if (i % 32 == 0) scale = std::ldexp(1.0f, numbers.Whole(-spread / 2, (spread + 1) / 2));
+          query[i] = zeros && i / 32 % 3 == 0 ? 0.0f : scale * values[numbers.Whole(0, 7)] * (numbers.Whole(0, 1) == 0 ? -1.0f : 1.0f);
+        }
+        for (const bool foreign : {false, true}) {
+          if (foreign) query[query.size() / 2] = 0.7f;  // of no such format
+          for (const Rounding rounding : {Rounding::kNone, Rounding::kBf16}) {
+            const auto expected = Score(hardware::Isa::kAvx2, keys, query, weight, 0, kCount, rounding);
+            const auto found = Score(hardware::BestIsa(), keys, query, weight, 0, kCount, rounding);
+            ASSERT_EQ(std::memcmp(expected.data(), found.data(), 4 * found.size()), 0) << heads << " heads, spread " << spread;
           }
         }
       }

@@ -17,21 +17,47 @@ bool UsesCodes(const Matrix& weight, const Numbers& x) noexcept {
   return x.codes != nullptr && (weight.format == Format::kFp8 || weight.format == Format::kFp4);
 }
 
-/// raw = fn·v of every row: the narrow fp32 matrix of a hyper-connection site.
-void MixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, std::int64_t rows, float* raw) noexcept {
-  const std::int64_t width = site.n * site.d, parts = Parts(site.fn.n, kMixOutputsPerPart);
-  device.workers().Run(Parts(rows, kRowsPerPart) * parts, [&](std::int64_t part, int) noexcept {
-    const Span span = Part(rows, kRowsPerPart, part / parts), outputs = Part(site.fn.n, kMixOutputsPerPart, part % parts);
-    device.kernels().linear({.weight = site.fn,
-                             .row_begin = outputs.begin,
-                             .row_end = outputs.end,
-                             .x = chosen != nullptr ? streams : streams + span.begin * width,
-                             .x_stride = width,
-                             .x_rows = chosen != nullptr ? chosen + span.begin : nullptr,
-                             .rows = span.end - span.begin,
-                             .y = raw + span.begin * site.fn.n + outputs.begin,
-                             .y_stride = site.fn.n});
+/// The outputs of raw = fn·v for the rows: the narrow fp32 matrix of a hyper-connection site.
+void MixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, const Span& rows, const Span& outputs,
+               float* raw) noexcept {
+  const std::int64_t width = site.n * site.d;
+  device.kernels().linear({.weight = site.fn,
+                           .row_begin = outputs.begin,
+                           .row_end = outputs.end,
+                           .x = chosen != nullptr ? streams : streams + rows.begin * width,
+                           .x_stride = width,
+                           .x_rows = chosen != nullptr ? chosen + rows.begin : nullptr,
+                           .rows = rows.end - rows.begin,
+                           .y = raw + rows.begin * site.fn.n + outputs.begin,
+                           .y_stride = site.fn.n});
+}
+
+/// Calls body(r) for every row once its raw is there. Rows enough for every thread go through both on one of them, while their streams are in
+/// its cache; few rows share the matrix's outputs.
+template <typename Body>
+void WithMixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, std::int64_t rows, float* raw,
+                   const Body& body) noexcept {
+  const std::int64_t threads = device.workers().threads();
+  if (rows >= threads) {
+    const std::int64_t size = std::min(kRowsPerPart, rows / threads);
+    device.workers().Run(Parts(rows, size), [&](std::int64_t part, int) noexcept {
+      const Span span = Part(rows, size, part);
+      MixLogits(device, site, streams, chosen, span, {0, site.fn.n}, raw);
+      for (std::int64_t r = span.begin; r < span.end; ++r) body(r);
+    });
+    return;
+  }
+  device.workers().Run(Parts(site.fn.n, kMixOutputsPerPart), [&](std::int64_t part, int) noexcept {
+    MixLogits(device, site, streams, chosen, {0, rows}, Part(site.fn.n, kMixOutputsPerPart, part), raw);
   });
+  ForRows(device, rows, [&](std::int64_t r, int) noexcept { body(r); });
+}
+
+/// The quantised form of the rows, where it is wanted.
+void QuantizeRows(Device& device, const QuantizedBuffer& buffer, const Span& rows, std::int64_t d) noexcept {
+  if (buffer.codes == nullptr) return;
+  const std::int64_t groups = (d + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
+  device.kernels().quantize({buffer.x + rows.begin * d, rows.end - rows.begin, d, buffer.codes + rows.begin * d, buffer.scales + rows.begin * groups});
 }
 
 }  // namespace
@@ -67,16 +93,16 @@ void RunEmbed(Device& device, const Embed& op) noexcept {
 void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
   const SiteWeights& site = *op.site;
   const std::int64_t n = site.n, d = site.d, width = (2 + n) * n;
-  MixLogits(device, site, op.streams, nullptr, op.rows, op.raw);
-  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
+  WithMixLogits(device, site, op.streams, nullptr, op.rows, op.raw, [&](std::int64_t r) noexcept {
     const kernels::Table& k = device.kernels();
     const float* streams = op.streams + r * n * d;
     float* mix = op.mix + r * width;
-    float* x = op.x + r * d;
+    float* x = op.x.x + r * d;
     const float factor = k.root_mean({streams, n * d, site.norm_eps});
     k.mix({op.raw + r * width, factor, site.scale, site.base, n, site.iterations, site.hc_eps, mix, mix + n, mix + 2 * n});
     k.collapse({streams, n, d, mix, x, op.rounding});
     k.norm({x, 1, d, d, op.norm_weight, site.norm_eps, x, op.rounding});
+    QuantizeRows(device, op.x, {r, r + 1}, d);
   });
 }
 
@@ -90,8 +116,7 @@ void RunExpand(Device& device, const ExpandStreams& op) noexcept {
 void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
   const SiteWeights& site = *op.site;
   const auto rows = static_cast<std::int64_t>(op.chosen.size());
-  MixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw);
-  ForRows(device, rows, [&](std::int64_t r, int) noexcept {
+  WithMixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw, [&](std::int64_t r) noexcept {
     const kernels::Table& k = device.kernels();
     const float* streams = op.streams + op.chosen[static_cast<std::size_t>(r)] * site.n * site.d;
     float pre[kernels::kMaxStreams];
@@ -112,27 +137,26 @@ void RunMeanStreams(Device& device, const MeanStreams& op) noexcept {
 }
 
 void RunQuantize(Device& device, const Quantize& op) noexcept {
-  const std::int64_t groups = (op.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
-  device.workers().Run(Parts(op.rows, kRowsPerPart), [&](std::int64_t part, int) noexcept {
-    const Span span = Part(op.rows, kRowsPerPart, part);
-    device.kernels().quantize({op.x + span.begin * op.d, span.end - span.begin, op.d, op.codes + span.begin * op.d, op.scales + span.begin * groups});
-  });
+  device.workers().Run(Parts(op.rows, kRowsPerPart), [&](std::int64_t part, int) noexcept { QuantizeRows(device, op.out, Part(op.rows, kRowsPerPart, part), op.d); });
 }
 
 void RunLinear(Device& device, const Linear& op) noexcept {
   const bool codes = UsesCodes(op.weight, op.x);
-  const std::int64_t size = OutputsPerPart(op.weight.n, op.rows, 1, device.workers().threads());
-  device.workers().Run(Parts(op.weight.n, size), [&](std::int64_t part, int) noexcept {
-    const Span span = Part(op.weight.n, size, part);
+  const std::int64_t scale_stride = (op.x.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup, threads = device.workers().threads();
+  const std::int64_t size = OutputsPerPart(op.weight.n, op.rows, 1, device.workers().threads()), parts = Parts(op.weight.n, size);
+  // A matrix of one part is cut along the rows.
+  const std::int64_t rows = parts == 1 ? std::max<std::int64_t>(1, Parts(op.rows, threads)) : op.rows;
+  device.workers().Run(parts * Parts(op.rows, rows), [&](std::int64_t part, int) noexcept {
+    const Span outputs = Part(op.weight.n, size, part % parts), span = Part(op.rows, rows, part / parts);
     device.kernels().linear({.weight = op.weight,
-                             .row_begin = span.begin,
-                             .row_end = span.end,
-                             .x = codes ? op.x.codes : op.x.x,
+                             .row_begin = outputs.begin,
+                             .row_end = outputs.end,
+                             .x = (codes ? op.x.codes : op.x.x) + span.begin * op.x.d,
                              .x_stride = op.x.d,
-                             .x_scales = codes ? op.x.scales : nullptr,
-                             .scale_stride = (op.x.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup,
-                             .rows = op.rows,
-                             .y = op.y + span.begin,
+                             .x_scales = codes ? op.x.scales + span.begin * scale_stride : nullptr,
+                             .scale_stride = scale_stride,
+                             .rows = span.end - span.begin,
+                             .y = op.y + span.begin * op.weight.n + outputs.begin,
                              .y_stride = op.weight.n,
                              .rounding = op.rounding});
   });
@@ -159,7 +183,8 @@ void RunGroupedLinear(Device& device, const GroupedLinear& op) noexcept {
 void RunNorm(Device& device, const Norm& op) noexcept {
   device.workers().Run(Parts(op.rows, kRowsPerPart), [&](std::int64_t part, int) noexcept {
     const Span span = Part(op.rows, kRowsPerPart, part);
-    device.kernels().norm({op.x + span.begin * op.x_stride, span.end - span.begin, op.d, op.x_stride, op.weight, op.eps, op.out + span.begin * op.d, op.rounding});
+    device.kernels().norm({op.x + span.begin * op.x_stride, span.end - span.begin, op.d, op.x_stride, op.weight, op.eps, op.out.x + span.begin * op.d, op.rounding});
+    QuantizeRows(device, op.out, span, op.d);
   });
 }
 

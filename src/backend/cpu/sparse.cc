@@ -80,17 +80,6 @@ std::int64_t ListKeys(const Attend& op, std::int64_t r, const std::byte** keys) 
   return count;
 }
 
-/// score[s] of the row for the index keys s of the span, block by block: only there do they lie one after another.
-void ScoreKeys(Device& device, const ChooseRows& op, std::int64_t row, const Span& span, float* score, int thread) noexcept {
-  const EntryTable& keys = op.cache.index_entries;
-  for (std::int64_t s = span.begin; s < span.end;) {
-    const std::int64_t count = std::min(span.end - s, keys.per_block - s % keys.per_block);
-    device.kernels().index_score({op.query + row * op.heads * op.layout.dim, op.weights + row * op.heads, op.heads, op.layout,
-                                  keys.Row(s, op.layout.RowBytes()), count, op.rounding, device.ThreadFloats(thread), score + s});
-    s += count;
-  }
-}
-
 }  // namespace
 
 void RunCompress(Device& device, const Compress& op) noexcept {
@@ -113,7 +102,8 @@ void RunChooseRows(Device& device, const ChooseRows& op) noexcept {
         const std::int64_t row = begin + part / parts, visible = Visible(op.cache.first_position + row, op.ratio);
         const Span span = Part(visible, kKeysPerPart, part % parts);
         if (visible <= op.top_k || span.begin >= span.end) return;
-        ScoreKeys(device, op, row, span, op.score + (row - begin) * op.score_stride, thread);
+        device.kernels().index_score({op.query + row * op.heads * op.layout.dim, op.weights + row * op.heads, op.heads, op.layout, op.cache.index_entries, span.begin,
+                                      span.end - span.begin, op.rounding, device.ThreadFloats(thread), op.score + (row - begin) * op.score_stride + span.begin});
       });
     }
     device.workers().Run(group, [&](std::int64_t r, int thread) noexcept {

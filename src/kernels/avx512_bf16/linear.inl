@@ -8,7 +8,7 @@
 
 inline constexpr std::int64_t kStep = 2 * kPair;     // columns that are decoded together
 inline constexpr int kDotOutputs = 4, kDotRows = 4;  // of one register block: sixteen sums
-inline constexpr std::int64_t kPackRows = 16, kPackColumns = 1024, kSumOutputs = 32;
+inline constexpr std::int64_t kPackRows = 32, kPackColumns = 1024, kSumOutputs = 32;
 
 // Numbers of these magnitudes and of eight bits: products are multiples of 2^-114, and so are their sums.
 inline constexpr float kSmallest = 0x1p-50f, kLargest = 0x1p50f;
@@ -143,7 +143,7 @@ inline constexpr ScaledE2m1 kScaledE2m1 = MakeScaledE2m1();
   const __m512i bytes = _mm512_permutexvar_epi16(order, LoadInts(codes).v);
 #pragma GCC unroll 4
   for (int group = 0; group < 4; ++group) {
-    const __m512i values = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kScaledE2m1.value[scales[group] - kLeastScale])));
+    const __m512i values = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kScaledE2m1.value[std::size_t{scales[group]} - kLeastScale])));
     const __m512i nibbles = _mm512_set1_epi64(0x0008'000C'0000'0004 + 0x1010'1010'1010'1010 * group);
     out[group].v = _mm512_permutexvar_epi16(_mm512_multishift_epi64_epi8(nibbles, bytes), values);
   }

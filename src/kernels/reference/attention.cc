@@ -66,7 +66,7 @@ void Attend(const AttendArgs& args) noexcept {
 void IndexScore(const IndexScoreArgs& args) noexcept {
   const std::int64_t dim = args.layout.dim;
   for (std::int64_t s = 0; s < args.count; ++s) {
-    UnpackIndexKey(args.layout, args.keys + s * args.layout.RowBytes(), args.scratch);
+    UnpackIndexKey(args.layout, args.keys.Row(args.first + s, args.layout.RowBytes()), args.scratch);
     float sum = 0.0f;
     for (std::int64_t h = 0; h < args.heads; ++h) {
       const float dot = Round(Dot(args.query + h * dim, args.scratch, dim), args.rounding);

@@ -169,7 +169,14 @@ void Attend(const AttendArgs& args) noexcept {
 [[gnu::always_inline]] inline void UnpackIndexKeys(const IndexScoreArgs& args, std::int64_t first, float* keys) noexcept {
   const IndexRowLayout& layout = args.layout;
   const std::byte* row[kLanes];
-  for (std::int64_t j = 0; j < kLanes; ++j) row[j] = args.keys + AtMost(first + j, args.count - 1) * layout.RowBytes();
+  std::int64_t block = (args.first + first) / args.keys.per_block, place = (args.first + first) % args.keys.per_block;
+  for (std::int64_t j = 0; j < kLanes; ++j) {
+    row[j] = args.keys.blocks[block] + args.keys.offset + place * layout.RowBytes();
+    if (first + j + 1 < args.count && ++place == args.keys.per_block) {
+      place = 0;
+      ++block;
+    }
+  }
   if (layout.format == RowFormat::kF32) {
     for (std::int64_t j = 0; j < kLanes; ++j) {
       for (std::int64_t c = 0; c < layout.dim; ++c) __builtin_memcpy(keys + c * kLanes + j, row[j] + 4 * c, 4);
