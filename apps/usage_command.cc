@@ -8,12 +8,12 @@
 #include "apps/commands.h"
 #include "ledger/calendar.h"
 #include "ledger/ledger.h"
+#include "ledger/usage_json.h"
 
 namespace baleen::apps {
 namespace {
 
 using ledger::UsageTotals;
-using nlohmann::ordered_json;
 
 struct UsageFlags {
   std::string ledger, by = "key";
@@ -27,25 +27,6 @@ Status ReadTime(const char* flag, const std::optional<std::string>& text, std::o
   if (time) return {};
   return diagnostics::InvalidInput(std::string(flag) + ": expected a day as 2026-11-27, a time as 2026-11-27T08:30:00Z or unix seconds, found '" +
                                    diagnostics::Quoted(*text) + "'");
-}
-
-ordered_json JsonOf(const UsageTotals& totals) {
-  return {{"requests", totals.requests},
-          {"failed", totals.failed},
-          {"prompt_tokens", totals.prompt_tokens},
-          {"prompt_cache_hit_tokens", totals.hit_tokens},
-          {"prompt_cache_miss_tokens", totals.miss_tokens},
-          {"completion_tokens", totals.completion_tokens},
-          {"reasoning_tokens", totals.reasoning_tokens},
-          {"total_tokens", totals.prompt_tokens + totals.completion_tokens},
-          {"cost_usd", ledger::ToDollars(totals.cost)},
-          {"cost_usd_exact", ledger::WriteDollars(totals.cost)}};
-}
-
-ordered_json JsonOf(const std::map<std::string, UsageTotals>& groups) {
-  ordered_json object = ordered_json::object();
-  for (const auto& [name, totals] : groups) object[name] = JsonOf(totals);
-  return object;
 }
 
 std::string LineOf(const std::string& name, const UsageTotals& totals) {
@@ -67,9 +48,7 @@ Status Report(const UsageFlags& flags) {
   TRY_ASSIGN(const std::unique_ptr<ledger::Ledger> file, ledger::Ledger::Open(flags.ledger, {}));
   TRY_ASSIGN(const ledger::UsageReport report, file->Usage(filter));
   if (flags.json) {
-    const ordered_json json = {
-        {"total", JsonOf(report.total)}, {"by_key", JsonOf(report.by_key)}, {"by_model", JsonOf(report.by_model)}, {"by_day", JsonOf(report.by_day)}};
-    return WriteStandardOutput(json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+    return WriteStandardOutput(ledger::JsonOf(report).dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   }
   char head[300];
   std::snprintf(head, sizeof head, "%-24s%10s %8s %14s %14s %14s %14s %14s\n", flags.by.c_str(), "requests", "failed", "prompt hit", "prompt miss",

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ledger/calendar.h"
 #include "server/access.h"
 #include "server/dialect.h"
 #include "server/on_worker.h"
@@ -53,7 +54,7 @@ HttpResponse Ready(const Service& service) {
 
 Json ModelJson(const Service& service) {
   return {{"id", service.model.name}, {"object", "model"}, {"created", service.facts.created}, {"owned_by", "baleen"},
-          {"type", "model"}, {"display_name", service.model.name}, {"created_at", IsoTime(service.facts.created)}, {"context_length", service.model.context}};
+          {"type", "model"}, {"display_name", service.model.name}, {"created_at", ledger::WriteTime(service.facts.created)}, {"context_length", service.model.context}};
 }
 
 HttpResponse Models(const Service& service) {

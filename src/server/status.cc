@@ -1,13 +1,13 @@
 #include "server/status.h"
 
-#include <ctime>
 #include <optional>
 #include <string_view>
 
 #include <boost/url/parse_query.hpp>
 #include <nlohmann/json.hpp>
 
-#include "ledger/usage.h"
+#include "ledger/calendar.h"
+#include "ledger/usage_json.h"
 #include "server/dialect.h"
 
 namespace baleen::server {
@@ -24,23 +24,6 @@ const Client& ClientOf(const HttpRequest& request) {
 }
 
 Json PercentilesJson(const Percentiles& times) { return {{"p50", times.p50}, {"p90", times.p90}, {"p99", times.p99}, {"count", times.count}}; }
-
-Json TotalsJson(const ledger::UsageTotals& totals) {
-  return {{"requests", totals.requests},
-          {"failed", totals.failed},
-          {"prompt_tokens", totals.prompt_tokens},
-          {"prompt_cache_hit_tokens", totals.hit_tokens},
-          {"prompt_cache_miss_tokens", totals.miss_tokens},
-          {"completion_tokens", totals.completion_tokens},
-          {"reasoning_tokens", totals.reasoning_tokens},
-          {"cost_usd", ledger::ToDollars(totals.cost)}};
-}
-
-Json GroupsJson(const std::map<std::string, ledger::UsageTotals>& groups) {
-  Json json = Json::object();
-  for (const auto& [name, totals] : groups) json[name] = TotalsJson(totals);
-  return json;
-}
 
 ledger::UsageFilter FilterFor(const Client& client) {
   ledger::UsageFilter filter;
@@ -75,14 +58,6 @@ Json RequestsJson(const Service& service, const engine::Statistics& now) {
           {"failed", now.failed},   {"cancelled", now.cancelled}, {"expired", now.expired}, {"refused", service.metrics.refused()}};
 }
 
-// Unix seconds, or a day's first second (UTC).
-std::optional<std::int64_t> TimeOf(const std::string& text) {
-  std::tm day = {};
-  if (const char* end = strptime(text.c_str(), "%Y-%m-%d", &day); end != nullptr && *end == '\0') return timegm(&day);
-  if (text.empty() || text.size() > 12 || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
-  return std::stoll(text);
-}
-
 completion::Checked<ledger::UsageFilter> ReadFilter(const HttpRequest& request) {
   ledger::UsageFilter filter = FilterFor(ClientOf(request));
   const auto query = boost::urls::parse_query(request.query);
@@ -92,8 +67,8 @@ completion::Checked<ledger::UsageFilter> ReadFilter(const HttpRequest& request) 
     if (name == "model") {
       filter.model = value;
     } else if (name == "since" || name == "until") {
-      const std::optional<std::int64_t> time = TimeOf(value);
-      if (!time) return completion::Refuse(400, name, name + ": expected unix seconds or a day as in 2026-11-27, found \"" + diagnostics::Quoted(value) + "\"; correct it", "invalid_value");
+      const std::optional<std::int64_t> time = ledger::ParseTime(value);
+      if (!time) return completion::Refuse(400, name, name + ": expected a day as 2026-11-27, a time as 2026-11-27T08:30:00Z or unix seconds, found \"" + diagnostics::Quoted(value) + "\"; correct it", "invalid_value");
       (name == "since" ? filter.since : filter.until) = time;
     } else {
       return completion::Refuse(400, diagnostics::Quoted(name), "the query: expected since, until or model, found \"" + diagnostics::Quoted(name) + "\"; leave it out", "invalid_value");
@@ -103,14 +78,6 @@ completion::Checked<ledger::UsageFilter> ReadFilter(const HttpRequest& request) 
 }
 
 }  // namespace
-
-std::string IsoTime(std::int64_t unix_seconds) {
-  const std::time_t time = unix_seconds;
-  std::tm parts = {};
-  gmtime_r(&time, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
 
 Gauges GaugesOf(const Service& service) {
   return {.engine = service.engine->statistics(),
@@ -153,8 +120,9 @@ HttpResponse UsageOf(Service& service, const HttpRequest& request) {
   if (!filter) return ErrorResponse(filter.error(), false, {});
   const Result<ledger::UsageReport> report = service.ledger->Usage(*filter);
   if (!report) return ErrorResponse(completion::Refuse(500, "", "usage: the ledger cannot be read now; try again later", "failed"), false, {});
-  return {200, Text({{"object", "usage"}, {"total", TotalsJson(report->total)}, {"by_key", GroupsJson(report->by_key)}, {"by_model", GroupsJson(report->by_model)},
-                     {"by_day", GroupsJson(report->by_day)}})};
+  Json json = {{"object", "usage"}};
+  json.update(ledger::JsonOf(*report));
+  return {200, Text(json)};
 }
 
 HttpResponse BalanceOf(const Service& service, const HttpRequest& request) {

@@ -1,22 +1,16 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "server/http.h"
 #include "server/service.h"
 
 namespace baleen::server {
-
-/// "2026-11-27T08:00:00Z"
-std::string IsoTime(std::int64_t unix_seconds);
 
 Gauges GaugesOf(const Service& service);
 
 /// GET /v1/status: how the server is, for the dashboard. A key of the ledger sees its own usage only. Reads the ledger's file.
 HttpResponse StatusOf(Service& service, const HttpRequest& request);
 
-/// GET /v1/usage?since=…&until=…&model=…: sums of the ledger (unix seconds or days, "2026-11-27"). A key of the ledger sees its own. Reads the ledger's file.
+/// GET /v1/usage?since=…&until=…&model=…: sums of the ledger (times as ledger::ParseTime reads them). A key of the ledger sees its own. Reads the ledger's file.
 HttpResponse UsageOf(Service& service, const HttpRequest& request);
 
 /// GET /user/balance, in the vendor's shape: what the key's money quotas leave.

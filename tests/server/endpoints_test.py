@@ -176,7 +176,10 @@ class Keys(server_process.Case):
     def test_balance_and_usage(self):
         self.assertIn("is_available", self.server.get("/user/balance", headers=self.with_key()).json)
         self.server.chat(headers=self.with_key())
-        self.assertEqual(list(self.server.get("/v1/usage", headers=self.with_key()).json["by_key"]), ["ann"])
+        usage = self.server.get("/v1/usage?since=2026-01-01T00:00:00Z", headers=self.with_key()).json
+        self.assertEqual(list(usage["by_key"]), ["ann"])
+        told = json.loads(run("usage", "--ledger", self.ledger, "--key", "ann", "--since", "2026-01-01", "--json").stdout)
+        self.assertEqual(usage, {"object": "usage", **told}, "GET /v1/usage and `baleen usage --json` say the same")
         self.assertEqual(self.server.get("/v1/usage?since=never", headers=self.with_key()).status, 400)
 
     def test_neither_keys_nor_prompts_are_in_the_log(self):
