@@ -8,23 +8,6 @@ namespace baleen::completion {
 namespace {
 
 using text::JsonValue;
-using text::QuoteJson;
-
-Checked<Tool> ReadTool(const Fields& entry) {
-  Tool tool;
-  TRY_ASSIGN(const std::optional<std::string> name, entry.Text("name", std::string::npos));
-  if (!name) return entry.WrongType("name", "a string");
-  if (!IsName(*name, kMostLongNameBytes)) return entry.WrongValue("name", "1 to 128 letters, digits, _ and -");
-  TRY_ASSIGN(const std::optional<std::string> description, entry.Text("description", std::string::npos));
-  TRY_ASSIGN(const std::optional<bool> strict, entry.Boolean("strict"));
-  TRY_ASSIGN(const Fields schema, Fields::Of(entry.Find("input_schema"), entry.Path("input_schema")));
-  tool.name = *name;
-  tool.strict = strict.value_or(false);
-  tool.parameters_json = text::WriteJson(*entry.Find("input_schema"));
-  tool.function_json = "{\"name\": " + QuoteJson(tool.name) + (description ? ", \"description\": " + QuoteJson(*description) : "") +
-                       ", \"parameters\": " + tool.parameters_json + "}";
-  return tool;
-}
 
 Checked<void> ReadChoice(const Fields& body, CompletionRequest& request) {
   using Kind = ToolChoice::Kind;
@@ -60,7 +43,8 @@ Checked<void> ReadAnthropicTools(const Fields& body, CompletionRequest& request)
       TRY_ASSIGN(const Fields entry, Fields::Of(&json, "tools[" + std::to_string(number++) + "]"));
       TRY_ASSIGN(const std::optional<std::string> type, entry.Text("type", std::string::npos));
       if (type && *type != "custom") continue;
-      TRY_ASSIGN(Tool tool, ReadTool(entry));
+      TRY(Fields::Of(entry.Find("input_schema"), entry.Path("input_schema")));
+      TRY_ASSIGN(Tool tool, ReadFunction(entry, kMostLongNameBytes, "input_schema"));
       OfferTool(request, std::move(tool));
     }
   }

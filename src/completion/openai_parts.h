@@ -32,6 +32,18 @@ Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request);
 /// 1 to `most` letters, digits, _ and -.
 bool IsName(std::string_view name, std::size_t most = kMostNameBytes) noexcept;
 
+/// How IsName's names look, in words.
+std::string NameForm(std::size_t most);
+
+/// A tool's "name".
+Checked<std::string> ReadToolName(const Fields& tool, std::size_t most);
+
+/// name, description, strict and the JSON schema under schema_key, as a function that the model is told of with just these.
+Checked<Tool> ReadFunction(const Fields& function, std::size_t most_name_bytes, std::string_view schema_key);
+
+/// tool_choice where it is a text: none, auto or required. expected: all that it may be, for the error.
+Checked<ToolChoice> ReadChoiceWord(const Fields& body, std::string_view word, std::string_view expected);
+
 /// Offers the model a tool; of two with the same name the last counts.
 void OfferTool(CompletionRequest& request, Tool tool);
 

@@ -8,26 +8,17 @@ namespace baleen::completion {
 namespace {
 
 using text::JsonValue;
+using text::QuoteJson;
 
 constexpr std::string_view kFormats = "text, json_object, json_schema, regex or grammar";
-constexpr std::string_view kNameForm = "1 to 64 letters, digits, _ and -";
-
 Checked<Tool> ReadTool(const JsonValue& json, const std::string& place) {
   TRY_ASSIGN(const Fields entry, Fields::Of(&json, place));
   TRY_ASSIGN(const std::optional<std::string> type, entry.Text("type", std::string::npos));
   if (!type) return entry.WrongType("type", "\"function\"");
   if (*type != "function") return entry.WrongValue("type", "\"function\"");
   TRY_ASSIGN(const Fields function, Fields::Of(entry.Find("function"), place + ".function"));
-  TRY_ASSIGN(const std::optional<std::string> name, function.Text("name", std::string::npos));
-  if (!name) return function.WrongType("name", "a string");
-  if (!IsName(*name)) return function.WrongValue("name", kNameForm);
-  TRY(function.Text("description", std::string::npos));
-  TRY_ASSIGN(const std::optional<bool> strict, function.Boolean("strict"));
-  Tool tool{.name = *name, .function_json = text::WriteJson(*entry.Find("function")), .parameters_json = {}, .strict = strict.value_or(false)};
-  if (const JsonValue* parameters = function.Find("parameters")) {
-    if (parameters->AsObject() == nullptr) return function.WrongType("parameters", "an object, a JSON schema");
-    tool.parameters_json = text::WriteJson(*parameters);
-  }
+  TRY_ASSIGN(Tool tool, ReadFunction(function, kMostNameBytes, "parameters"));
+  tool.function_json = text::WriteJson(*entry.Find("function"));  // further members reach the model, too
   return tool;
 }
 
@@ -36,12 +27,7 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
   constexpr std::string_view kExpected = "\"none\", \"auto\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": …}}";
   const JsonValue* value = body.Find("tool_choice");
   if (value == nullptr) return ToolChoice{};
-  if (const std::string* word = value->AsString()) {
-    if (*word == "none") return ToolChoice{Kind::kNone, {}};
-    if (*word == "auto") return ToolChoice{Kind::kAuto, {}};
-    if (*word == "required") return ToolChoice{Kind::kRequired, {}};
-    return body.WrongValue("tool_choice", kExpected);
-  }
+  if (const std::string* word = value->AsString()) return ReadChoiceWord(body, *word, kExpected);
   if (value->AsObject() == nullptr) return body.WrongType("tool_choice", kExpected);
   const Fields choice(*value, "tool_choice");
   TRY_ASSIGN(const std::optional<std::string> type, choice.Text("type", std::string::npos));
@@ -73,6 +59,40 @@ Checked<void> ReadPattern(const Fields& format, bool regex, ResponseFormat& read
 bool IsName(std::string_view name, std::size_t most) noexcept {
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
   return !name.empty() && name.size() <= most && std::all_of(name.begin(), name.end(), fits);
+}
+
+std::string NameForm(std::size_t most) { return "1 to " + std::to_string(most) + " letters, digits, _ and -"; }
+
+Checked<std::string> ReadToolName(const Fields& tool, std::size_t most) {
+  TRY_ASSIGN(std::optional<std::string> name, tool.Text("name", std::string::npos));
+  if (!name) return tool.WrongType("name", "a string");
+  if (!IsName(*name, most)) return tool.WrongValue("name", NameForm(most));
+  return *std::move(name);
+}
+
+Checked<Tool> ReadFunction(const Fields& function, std::size_t most_name_bytes, std::string_view schema_key) {
+  Tool tool;
+  TRY_ASSIGN(tool.name, ReadToolName(function, most_name_bytes));
+  TRY_ASSIGN(const std::optional<std::string> description, function.Text("description", std::string::npos));
+  TRY_ASSIGN(const std::optional<bool> strict, function.Boolean("strict"));
+  tool.strict = strict.value_or(false);
+  tool.function_json = "{\"name\": " + QuoteJson(tool.name);
+  if (description) tool.function_json += ", \"description\": " + QuoteJson(*description);
+  if (const JsonValue* schema = function.Find(schema_key)) {
+    if (schema->AsObject() == nullptr) return function.WrongType(schema_key, "an object, a JSON schema");
+    tool.parameters_json = text::WriteJson(*schema);
+    tool.function_json += ", \"parameters\": " + tool.parameters_json;
+  }
+  tool.function_json += "}";
+  return tool;
+}
+
+Checked<ToolChoice> ReadChoiceWord(const Fields& body, std::string_view word, std::string_view expected) {
+  using Kind = ToolChoice::Kind;
+  if (word == "none") return ToolChoice{Kind::kNone, {}};
+  if (word == "auto") return ToolChoice{Kind::kAuto, {}};
+  if (word == "required") return ToolChoice{Kind::kRequired, {}};
+  return body.WrongValue("tool_choice", expected);
 }
 
 void OfferTool(CompletionRequest& request, Tool tool) {
@@ -157,7 +177,7 @@ Checked<void> ReadOpenAiFormat(const Fields& body, CompletionRequest& request) {
   if (*type != "json_schema") return format.WrongValue("type", kFormats);
   TRY_ASSIGN(const Fields schema, Fields::Of(format.Find("json_schema"), "response_format.json_schema"));
   TRY_ASSIGN(const std::optional<std::string> name, schema.Text("name", std::string::npos));
-  if (name && !IsName(*name)) return schema.WrongValue("name", kNameForm);
+  if (name && !IsName(*name)) return schema.WrongValue("name", NameForm(kMostNameBytes));
   TRY(schema.Text("description", std::string::npos));
   TRY_ASSIGN(const std::optional<bool> strict, schema.Boolean("strict"));
   const JsonValue* definition = schema.Find("schema");

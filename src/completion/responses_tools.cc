@@ -9,33 +9,7 @@ namespace {
 using text::JsonValue;
 using text::QuoteJson;
 
-constexpr std::string_view kNameForm = "1 to 128 letters, digits, _ and -";
-
 std::string OrNull(const JsonValue* value) { return value == nullptr ? "null" : text::WriteJson(*value); }
-
-Checked<std::string> ReadName(const Fields& tool) {
-  TRY_ASSIGN(std::optional<std::string> name, tool.Text("name", std::string::npos));
-  if (!name) return tool.WrongType("name", "a string");
-  if (!IsName(*name, kMostLongNameBytes)) return tool.WrongValue("name", kNameForm);
-  return *std::move(name);
-}
-
-Checked<Tool> ReadFunction(const Fields& entry) {
-  Tool tool;
-  TRY_ASSIGN(tool.name, ReadName(entry));
-  TRY_ASSIGN(const std::optional<std::string> description, entry.Text("description", std::string::npos));
-  TRY_ASSIGN(const std::optional<bool> strict, entry.Boolean("strict"));
-  tool.strict = strict.value_or(false);
-  tool.function_json = "{\"name\": " + QuoteJson(tool.name);
-  if (description) tool.function_json += ", \"description\": " + QuoteJson(*description);
-  if (const JsonValue* parameters = entry.Find("parameters")) {
-    if (parameters->AsObject() == nullptr) return entry.WrongType("parameters", "an object, a JSON schema");
-    tool.parameters_json = text::WriteJson(*parameters);
-    tool.function_json += ", \"parameters\": " + tool.parameters_json;
-  }
-  tool.function_json += "}";
-  return tool;
-}
 
 std::string EchoFunction(const Fields& entry, const Tool& tool) {
   return "{\"type\": \"function\", \"name\": " + QuoteJson(tool.name) + ", \"description\": " + OrNull(entry.Find("description")) +
@@ -45,7 +19,7 @@ std::string EchoFunction(const Fields& entry, const Tool& tool) {
 // A tool that takes free text, as a function with one string; a grammar for the text is told to the model.
 Checked<Tool> ReadCustom(const Fields& entry) {
   Tool tool;
-  TRY_ASSIGN(tool.name, ReadName(entry));
+  TRY_ASSIGN(tool.name, ReadToolName(entry, kMostLongNameBytes));
   TRY_ASSIGN(const std::optional<std::string> description, entry.Text("description", std::string::npos));
   std::string about = "The whole input, as plain text.";
   if (const JsonValue* value = entry.Find("format")) {
@@ -78,7 +52,7 @@ Checked<std::string> ReadTools(const text::JsonArray& tools, ResponsesRequest& r
     if (!type) return entry.WrongType("type", "function or custom");
     if (*type != "function" && *type != "custom") continue;
     const bool custom = *type == "custom";
-    TRY_ASSIGN(Tool tool, custom ? ReadCustom(entry) : ReadFunction(entry));
+    TRY_ASSIGN(Tool tool, custom ? ReadCustom(entry) : ReadFunction(entry, kMostLongNameBytes, "parameters"));
     std::erase(request.custom_tools, tool.name);
     echo += (echo.empty() ? "" : ", ") + (custom ? text::WriteJson(json) : EchoFunction(entry, tool));
     if (custom) request.custom_tools.push_back(tool.name);
@@ -92,18 +66,14 @@ Checked<ToolChoice> ReadChoice(const Fields& body) {
   constexpr std::string_view kExpected = "\"none\", \"auto\", \"required\" or {\"type\": \"function\", \"name\": …}";
   const JsonValue* value = body.Find("tool_choice");
   if (value == nullptr) return ToolChoice{};
-  if (const std::string* word = value->AsString()) {
-    if (*word == "none") return ToolChoice{Kind::kNone, {}};
-    if (*word == "auto") return ToolChoice{Kind::kAuto, {}};
-    if (*word == "required") return ToolChoice{Kind::kRequired, {}};
-    return body.WrongValue("tool_choice", kExpected);
-  }
+  if (const std::string* word = value->AsString()) return ReadChoiceWord(body, *word, kExpected);
   if (value->AsObject() == nullptr) return body.WrongType("tool_choice", kExpected);
   const Fields choice(*value, "tool_choice");
   TRY_ASSIGN(const std::optional<std::string> type, choice.Text("type", std::string::npos));
   if (!type) return choice.WrongType("type", "function or custom");
-  if (*type == "allowed_tools") return ReadAllowedTools(choice, false);
-  if (*type != "function" && *type != "custom") return choice.WrongValue("type", "function, custom or allowed_tools");
+  const std::string_view kind = *type;
+  if (kind == "allowed_tools") return ReadAllowedTools(choice, false);
+  if (kind != "function" && kind != "custom") return choice.WrongValue("type", "function, custom or allowed_tools");
   TRY_ASSIGN(const std::optional<std::string> name, choice.Text("name", std::string::npos));
   if (!name) return choice.WrongType("name", "the name of one of the tools");
   return ToolChoice{Kind::kNamed, *name};
