@@ -447,8 +447,10 @@ class UseTest(PageTest):
                         self.assertGreaterEqual(contrast(self.colour(ink), self.colour(ground)), least, f"{scheme}: {ink} on {ground}")
 
     def colour(self, name):
-        value = self.browser.run("return getComputedStyle(document.documentElement).getPropertyValue(arguments[0]).trim()", name)
-        return [int(value[at : at + 2], 16) for at in (1, 3, 5)]
+        value = self.browser.run("const probe = document.body.appendChild(document.createElement('i')); probe.style.color = `var(${arguments[0]})`;"
+                                 " const colour = getComputedStyle(probe).color; probe.remove(); return colour", name)
+        self.assertRegex(value, r"^rgb\(\d+, \d+, \d+\)$")
+        return [int(part) for part in re.findall(r"\d+", value)]
 
     def test_phone_size_has_no_sideways_scroll(self):
         self.browser.resize(360, 740, mobile=True)
