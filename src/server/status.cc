@@ -68,7 +68,12 @@ completion::Checked<ledger::UsageFilter> ReadFilter(const HttpRequest& request) 
       filter.model = value;
     } else if (name == "since" || name == "until") {
       const std::optional<std::int64_t> time = ledger::ParseTime(value);
-      if (!time) return completion::Refuse(400, name, name + ": expected a day as 2026-11-27, a time as 2026-11-27T08:30:00Z or unix seconds, found \"" + diagnostics::Quoted(value) + "\"; correct it", "invalid_value");
+      if (!time) {
+        return completion::Refuse(
+            400, name,
+            name + ": expected a day as 2026-11-27, a time as 2026-11-27T08:30:00Z or unix seconds, found \"" + diagnostics::Quoted(value) + "\"; correct it",
+            "invalid_value");
+      }
       (name == "since" ? filter.since : filter.until) = time;
     } else {
       return completion::Refuse(400, diagnostics::Quoted(name), "the query: expected since, until or model, found \"" + diagnostics::Quoted(name) + "\"; leave it out", "invalid_value");
