@@ -46,10 +46,11 @@ HttpResponse Health(const Service& service) {
   return {trouble.empty() ? 200 : 503, Text({{"status", trouble.empty() ? "ok" : "unwell"}, {"engine", trouble.empty() ? "alive" : trouble}})};
 }
 
+// While the server drains, no request comes this far.
 HttpResponse Ready(const Service& service) {
   const std::string trouble = service.Trouble();
-  if (trouble.empty() && !service.draining) return {200, Text({{"status", "ready"}, {"model", service.model.name}})};
-  return {503, Text({{"status", service.draining ? "draining" : "unwell"}, {"engine", trouble.empty() ? "alive" : trouble}})};
+  if (trouble.empty()) return {200, Text({{"status", "ready"}, {"model", service.model.name}})};
+  return {503, Text({{"status", "unwell"}, {"engine", trouble}})};
 }
 
 Json ModelJson(const Service& service) {

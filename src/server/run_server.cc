@@ -28,8 +28,8 @@ ServerHooks HooksOf(Service& service) {
 /// The first signal drains, the second stops.
 class SignalWatch {
  public:
-  SignalWatch(boost::asio::io_context& io, Service& service, HttpServer& server, std::chrono::milliseconds drain_time)
-      : io_(io), service_(service), server_(server), drain_time_(drain_time), signals_(io, SIGTERM, SIGINT) {
+  SignalWatch(boost::asio::io_context& io, HttpServer& server, std::chrono::milliseconds drain_time)
+      : io_(io), server_(server), drain_time_(drain_time), signals_(io, SIGTERM, SIGINT) {
     signals_.async_wait([this](boost::system::error_code error, int) {
       if (!error) Drain();
     });
@@ -38,7 +38,6 @@ class SignalWatch {
  private:
   void Drain() {
     diagnostics::Note("stopping: what runs may finish within " + std::to_string(drain_time_.count() / 1000) + " s; another signal stops at once");
-    service_.draining = true;
     signals_.async_wait([this](boost::system::error_code error, int) {
       if (!error) server_.Stop();
     });
@@ -50,7 +49,6 @@ class SignalWatch {
   }
 
   boost::asio::io_context& io_;
-  Service& service_;
   HttpServer& server_;
   std::chrono::milliseconds drain_time_;
   boost::asio::signal_set signals_;
@@ -69,7 +67,7 @@ Status RunServer(boost::asio::io_context& io, Service& service, const ServerSett
   TRY(CheckBinding(settings.host, NeedsKey(service)));
   TRY_ASSIGN(const std::unique_ptr<HttpServer> server, HttpServer::Start(io, settings.ToBinding(), settings.limits, MakeRouter(service), HooksOf(service)));
   service.connections = [&server] { return server->counts().connections; };
-  const SignalWatch watch(io, service, *server, settings.drain_time);
+  const SignalWatch watch(io, *server, settings.drain_time);
   ready(server->address());
   io.run();
   service.connections = nullptr;

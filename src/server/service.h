@@ -66,7 +66,6 @@ struct Service {
   std::function<std::int64_t()> connections;  // open ones
 
   std::int64_t open_requests = 0;
-  bool draining = false;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
 
   boost::asio::thread_pool& WorkerFor(const std::string& body) { return body.size() > kLargeBody ? large_worker : workers; }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -26,7 +28,7 @@ constexpr SettingName kNames[] = {
     {"api-key", "KEY", "the key that clients must send; better in the environment than in a flag"},
     {"ledger", "FILE", "keys and usage, see baleen keys (none)"},
     {"cache-dir", "DIR", "where prompts stay cached on disk (none)"},
-    {"max-requests", "COUNT", "requests running and waiting (the engine's)"},
+    {"max-requests", "COUNT", "requests running and waiting (256)"},
     {"tls-cert", "FILE", "certificate chain, PEM (none: plain HTTP)"},
     {"tls-key", "FILE", "key of the certificate, PEM"},
     {"drain-time", "SECONDS", "what runs may take that long after SIGTERM (30)"},
@@ -177,11 +179,14 @@ std::string EnvironmentName(std::string_view name) {
 }
 
 Result<std::string> ReadConfigFile(const std::string& path) {
+  const auto expected = [&] {
+    return "the config file " + diagnostics::Quoted(path, 200) + ": expected a file that can be read, found: " + std::strerror(errno) + "; correct --config";
+  };
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) return diagnostics::NotFound("the config file " + diagnostics::Quoted(path, 200) + ": expected a file that can be read, found none; correct --config");
+  if (!file) return errno == ENOENT ? diagnostics::NotFound(expected()) : diagnostics::ResourceError(expected());
   std::string text(kConfigBytes + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return diagnostics::ResourceError("the config file " + diagnostics::Quoted(path, 200) + ": cannot be read; correct --config");
+  if (std::ferror(file.get()) != 0) return diagnostics::ResourceError(expected());
   return text;
 }
 

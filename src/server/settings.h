@@ -29,7 +29,7 @@ struct ServerSettings {
   std::string api_key;  // never shown
   std::string ledger;   // file; empty: none
   std::string cache_dir;  // empty: no cache on disk
-  std::int64_t max_requests = 0;  // running and queued; 0: the engine's default
+  std::int64_t max_requests = 0;  // running and queued; 0: as ServiceLimits says
   std::string tls_certificate;
   std::string tls_key;
   std::chrono::milliseconds drain_time{30'000};

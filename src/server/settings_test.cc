@@ -50,7 +50,8 @@ TEST(Settings, NameTheirSource) {
   EXPECT_THAT(ApplyConfig(R"({"port": [1]})", "server.json", settings).error().message, HasSubstr("found an array"));
   EXPECT_THAT(ApplyConfig("[]", "server.json", settings).error().message, HasSubstr("expected an object"));
   EXPECT_THAT(ApplyConfig("{", "server.json", settings).error().message, HasSubstr("expected JSON"));
-  EXPECT_THAT(Message({{"config", "/nonexistent/x.json"}}), HasSubstr("/nonexistent/x.json"));
+  EXPECT_THAT(Message({{"config", "/nonexistent/x.json"}}), HasSubstr("/nonexistent/x.json: expected a file that can be read, found: No such file"));
+  EXPECT_THAT(Message({{"config", BALEEN_SOURCE_DIR}}), HasSubstr("found: Is a directory"));
   EXPECT_THAT(Message({{"tls-cert", "a.pem"}}), HasSubstr("tls-key"));
   EXPECT_EQ(Message({{"port", "65535"}, {"max-connections", "1"}, {"tls-cert", "a"}, {"tls-key", "b"}}), "fine");
 }
