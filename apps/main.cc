@@ -30,10 +30,11 @@ std::string Fault(const CLI::App& app, const CLI::ParseError& error) {
   if (!unknown.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) {
     fault = "expected no argument '" + baleen::diagnostics::Quoted(unknown.front(), kMostBytes) + "'; " + fault;
   }
-  if (!app.get_subcommands().empty()) return fault;
+  const CLI::App* asked = &app;
+  while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().front();
   std::string commands;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) commands += (commands.empty() ? "" : ", ") + command->get_name();
-  return fault + "; the commands are " + commands;
+  for (const CLI::App* command : asked->get_subcommands([](const CLI::App*) { return true; })) commands += (commands.empty() ? "" : ", ") + command->get_name();
+  return commands.empty() ? fault : fault + "; the commands are " + commands;
 }
 
 /// The help or the version that was asked for, or what is wrong with the command line: 0, 1, or 5 where the help cannot be written.

@@ -18,6 +18,7 @@
 #include "diagnostics/log.h"
 #include "hardware/cpu.h"
 #include "library/answer_defaults.h"
+#include "server/http_server.h"
 #include "server/run_server.h"
 #include "server/settings.h"
 
@@ -116,6 +117,7 @@ Status Serve(CLI::App& command, ServeFlags& flags) {
   TRY_ASSIGN(const ledger::PriceList prices, LoadPrices(flags));
   TRY_ASSIGN(const std::unique_ptr<ledger::Ledger> ledger, OpenLedger(settings));
   TRY(server::CheckBinding(settings.host, !settings.api_key.empty() || (ledger != nullptr && ledger->HasKeys())));
+  TRY(server::HttpServer::TryAddress(settings.ToBinding()));  // large weights take minutes to open
   TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(flags.model));
   TRY_ASSIGN(const text::Tokenizer tokenizer, library::LoadTokenizer(opened.folder));
   TRY_ASSIGN(library::RunningEngine running, StartEngine(std::move(opened), flags.model, flags.engine));

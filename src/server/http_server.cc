@@ -62,6 +62,18 @@ Result<tcp::endpoint> Resolve(asio::io_context& io, const Binding& binding) {
   return found.begin()->endpoint();
 }
 
+Status Bind(asio::io_context& io, const Binding& binding, tcp::acceptor& acceptor) {
+  TRY_ASSIGN(const tcp::endpoint endpoint, Resolve(io, binding));
+  error_code fault;
+  acceptor.open(endpoint.protocol(), fault);
+  if (!fault) acceptor.set_option(tcp::acceptor::reuse_address(true), fault);
+  if (!fault) acceptor.bind(endpoint, fault);
+  if (!fault) return {};
+  return diagnostics::ResourceError("--host " + diagnostics::Quoted(binding.host) + " --port " + std::to_string(binding.port) +
+                                    ": expected a free address of this machine, found: " + fault.message() +
+                                    "; give another port (--port 0 picks one) or end the program that has it");
+}
+
 }  // namespace
 
 class HttpServer::Core : public std::enable_shared_from_this<HttpServer::Core> {
@@ -104,17 +116,11 @@ Status HttpServer::Core::Listen(Binding binding, ServerLimits limits, Router rou
   if (!binding.tls_certificate.empty() || !binding.tls_key.empty()) {
     TRY_ASSIGN(tls_, TlsSetup::Read(binding.tls_certificate, binding.tls_key));
   }
-  TRY_ASSIGN(const tcp::endpoint endpoint, Resolve(*io_, binding));
+  TRY(Bind(*io_, binding, acceptor_));
   error_code fault;
-  acceptor_.open(endpoint.protocol(), fault);
-  if (!fault) acceptor_.set_option(tcp::acceptor::reuse_address(true), fault);
-  if (!fault) acceptor_.bind(endpoint, fault);
-  if (!fault) acceptor_.listen(kBacklog, fault);
+  acceptor_.listen(kBacklog, fault);
   if (!fault) local_ = acceptor_.local_endpoint(fault);
-  if (fault) {
-    return diagnostics::ResourceError("--host " + diagnostics::Quoted(binding.host) + " --port " + std::to_string(binding.port) + ": expected a free address of this machine, found: " +
-                                      fault.message() + "; give another port (--port 0 picks one) or end the program that has it");
-  }
+  if (fault) return diagnostics::ResourceError("--host " + diagnostics::Quoted(binding.host) + ": cannot listen: " + fault.message());
   *shared_ = {.binding = std::move(binding), .limits = limits, .router = std::move(router), .hooks = std::move(hooks)};
   return {};
 }
@@ -224,6 +230,13 @@ asio::awaitable<bool> HttpServer::Core::Drain(milliseconds limit) {
   Stop();
   while (!connections_.empty()) co_await changed_.WaitFor(milliseconds(1000));
   co_return whole;
+}
+
+Status HttpServer::TryAddress(const Binding& binding) {
+  asio::io_context io;
+  tcp::acceptor acceptor(io);
+  if (!binding.tls_certificate.empty() || !binding.tls_key.empty()) TRY(TlsSetup::Read(binding.tls_certificate, binding.tls_key));
+  return Bind(io, binding, acceptor);
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(asio::io_context& io, Binding binding, ServerLimits limits, Router router, ServerHooks hooks) {

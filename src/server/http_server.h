@@ -43,6 +43,8 @@ class HttpServer {
   /// Listens from now on; serves while `io` runs. Raises the process's limit of open files to what is allowed.
   /// Errors: the address is unknown or taken, a TLS file cannot be used.
   static Result<std::unique_ptr<HttpServer>> Start(boost::asio::io_context& io, Binding binding, ServerLimits limits, Router router, ServerHooks hooks);
+  /// Start's errors, without a server: for a program that has long work to do before it can start one.
+  static Status TryAddress(const Binding& binding);
   /// Closes everything. `io` must not run any more, or have nothing left to do for this server (after Drain).
   ~HttpServer();
 

@@ -70,6 +70,7 @@ class Ledger(program.Case):
             for wrong in "-1", "x", "1e3", "9223372036854775808", "nan":
                 self.refused(self.keys("quota", "alice", f"{flag}={wrong}"), flag)
         self.refused(self.keys("quota", "alice"), "--max-concurrent")
+        self.refused(run("keys"), "the commands are create, revoke, quota, list")
         self.refused(self.keys("quota", "carol", "--tokens-total", "1"), "carol")
         self.assertEqual(self.listed()["alice"]["quotas"], changed)
 

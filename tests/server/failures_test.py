@@ -160,12 +160,14 @@ class Starting(unittest.TestCase):
         self.assertTrue(1 <= done.returncode <= 125, (done.returncode, done.stderr))
         for word in words:
             self.assertIn(word, done.stderr.decode())
+        return done.stderr.decode()
 
     def test_a_port_in_use(self):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
-            self.refused("--port", "in use", flags=("--port", other.getsockname()[1]))
+            said = self.refused("--port", "in use", flags=("--port", other.getsockname()[1]))
+            self.assertNotIn("memory:", said, "the weights were opened first")
 
     def test_files(self):
         with tempfile.TemporaryDirectory() as name:
