@@ -96,7 +96,7 @@ void AddPlainRoutes(Service& service, Router& router) {
   });
   for (const char* path : {"/v1/models", "/models", "/anthropic/v1/models"}) keyed(path, [&](const Request&) { return Models(service); });
   for (const char* path : {"/v1/models/*", "/models/*"}) keyed(path, [&](const Request& request) { return OneModel(service, request); });
-  for (const char* path : {"/v1/usage"}) router.Add("GET", path, Access::kKey, OnLedger(service, path, [&](const Request& request) { return UsageOf(service, request); }));
+  router.Add("GET", "/v1/usage", Access::kKey, OnLedger(service, "/v1/usage", [&](const Request& request) { return UsageOf(service, request); }));
   keyed("/user/balance", [&](const Request& request) { return BalanceOf(service, request); });
   router.Add("GET", "/v1/status", Access::kKey, OnLedger(service, "/v1/status", [&](const Request& request) { return StatusOf(service, request); }));
   for (const WebFile& file : WebFiles()) open(std::string(file.path).c_str(), [&file](const Request& request) { return OfPage(file, request); });
