@@ -182,6 +182,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   command->footer("Examples:\n  baleen bench model\n  baleen bench model --model flash-4 --threads 2 --prompt 512 --json\n");
   command->callback([flags, &exit_code] { Run(exit_code, [&] { return RunBench(*flags); }); });
   AddBenchEngineCommand(*bench, exit_code);
+  AddBenchKernelsCommand(*bench, exit_code);
 }
 
 }  // namespace baleen::apps

@@ -28,6 +28,9 @@ struct BenchEngineFlags {
   bool json = false;
 };
 
+// One against many: mostly writing, and without drafts, so that it shows what sharing a step gives.
+constexpr std::int64_t kBatchPrompt = 16, kBatchAnswer = 256;
+
 struct BatchFigures {
   std::vector<double> alone, together;  // tokens a second
 };
@@ -35,24 +38,26 @@ struct BatchFigures {
 double Since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 /// Greedy and without an end, so that every run does the same work; `tenant` keeps runs from finding each other's prompts.
-engine::Request RequestFor(const Arrival& arrival, std::int64_t number, std::int64_t vocab, const std::string& tenant) {
+engine::Request RequestFor(const Arrival& arrival, std::int64_t number, std::int64_t vocab, const std::string& tenant, bool drafts) {
   engine::Request request;
   request.prompt = PromptOf(arrival, number, vocab);
   request.sampling.temperature = 0;
   request.max_tokens = arrival.answer_tokens;
   request.priority = arrival.priority;
   request.tenant = tenant;
+  request.drafts = drafts;
   return request;
 }
 
 /// Plays the arrivals against the engine on this thread.
-Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector<Arrival>& arrivals, std::int64_t vocab, const std::string& tenant) {
+Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector<Arrival>& arrivals, std::int64_t vocab, const std::string& tenant,
+                                       bool drafts) {
   std::vector<RequestTimes> times(arrivals.size());
   const Clock::time_point begin = Clock::now();
   for (std::size_t next = 0, ended = 0; ended < arrivals.size();) {
     for (; next < arrivals.size() && arrivals[next].at_seconds <= Since(begin); ++next) {
       RequestTimes& entry = times[next];
-      engine::Request request = RequestFor(arrivals[next], static_cast<std::int64_t>(next), vocab, tenant);
+      engine::Request request = RequestFor(arrivals[next], static_cast<std::int64_t>(next), vocab, tenant, drafts);
       entry.submitted = Since(begin);
       request.on_token = [&entry, begin](const engine::TokenEvent&) { return entry.tokens.push_back(Since(begin)), true; };
       request.on_end = [&entry, &ended, begin](const engine::Ending& ending) {
@@ -71,14 +76,19 @@ Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector
   return times;
 }
 
+Arrival BatchShape(std::int64_t context) {
+  const std::int64_t prompt = std::min(kBatchPrompt, context - 1);
+  return {0, prompt, std::min(kBatchAnswer, context - prompt), 0, 0, 0};
+}
+
 /// One request after the other, then all of them at once, again and again: both sides see the same machine.
 Status MeasureBatch(library::RunningEngine& open, const BenchEngineFlags& flags, BatchFigures& figures) {
   const std::int64_t vocab = open.model.checkpoint->config().vocab_size;
-  const Arrival shape{0, flags.shape.prompt_tokens, flags.shape.answer_tokens, 0, 0, 0};
+  const Arrival shape = BatchShape(open.options.context);
   const std::vector<Arrival> together(static_cast<std::size_t>(flags.engine.parallel), shape);
   for (std::int64_t repeat = 0; repeat <= flags.repeats; ++repeat) {  // the first warms up
-    TRY_ASSIGN(const std::vector<RequestTimes> one, Play(*open.engine, {shape}, vocab, "alone " + std::to_string(repeat)));
-    TRY_ASSIGN(const std::vector<RequestTimes> all, Play(*open.engine, together, vocab, "together " + std::to_string(repeat)));
+    TRY_ASSIGN(const std::vector<RequestTimes> one, Play(*open.engine, {shape}, vocab, "alone " + std::to_string(repeat), false));
+    TRY_ASSIGN(const std::vector<RequestTimes> all, Play(*open.engine, together, vocab, "together " + std::to_string(repeat), false));
     if (repeat == 0) continue;
     figures.alone.push_back(FiguresOf(one).tokens_per_second);
     figures.together.push_back(FiguresOf(all).tokens_per_second);
@@ -102,8 +112,9 @@ nlohmann::ordered_json DraftFigures(const engine::Statistics& statistics) {
 void PrintText(const library::RunningEngine& open, const BenchEngineFlags& flags, const BatchFigures& batch, const LoadFigures& load, const engine::Statistics& statistics) {
   std::printf("%s, %s, %d threads, %lld sequences at once\n", open.model.folder.string().c_str(), std::string(hardware::IsaName(open.model.device->isa())).c_str(),
               open.model.device->workers().threads(), static_cast<long long>(flags.engine.parallel));
-  std::printf("  one request     %10.1f tokens/s, median of %zu (prompt %lld, answer %lld tokens, prompts included)\n", Median(batch.alone), batch.alone.size(),
-              static_cast<long long>(flags.shape.prompt_tokens), static_cast<long long>(flags.shape.answer_tokens));
+  const Arrival shape = BatchShape(open.options.context);
+  std::printf("  one request     %10.1f tokens/s, median of %zu (prompt %lld, answer %lld tokens, no drafts, prompts included)\n", Median(batch.alone),
+              batch.alone.size(), static_cast<long long>(shape.prompt_tokens), static_cast<long long>(shape.answer_tokens));
   std::printf("  %3lld together    %10.1f tokens/s, %.2f times as many\n", static_cast<long long>(flags.engine.parallel), Median(batch.together),
               Median(batch.together) / Median(batch.alone));
   std::printf("  the load        %10.1f tokens/s over %.2f s; %lld prompt tokens, %.1f %% of them from the cache; %lld failed\n", load.tokens_per_second, load.seconds,
@@ -121,6 +132,8 @@ void PrintJson(const library::RunningEngine& open, const BenchEngineFlags& flags
                                          {"isa", hardware::IsaName(open.model.device->isa())},
                                          {"threads", open.model.device->workers().threads()},
                                          {"parallel", flags.engine.parallel},
+                                         {"batch_prompt_tokens", BatchShape(open.options.context).prompt_tokens},
+                                         {"batch_answer_tokens", BatchShape(open.options.context).answer_tokens},
                                          {"alone_tokens_per_second", batch.alone},
                                          {"together_tokens_per_second", batch.together},
                                          {"ratio", Median(batch.together) / Median(batch.alone)},
@@ -147,7 +160,7 @@ Status RunBenchEngine(const BenchEngineFlags& flags) {
   TRY_ASSIGN(library::RunningEngine open, StartEngine(std::move(model), flags.model, flags.engine));
   BatchFigures batch;
   TRY(MeasureBatch(open, flags, batch));
-  TRY_ASSIGN(const std::vector<RequestTimes> times, Play(*open.engine, arrivals, open.model.checkpoint->config().vocab_size, "load"));
+  TRY_ASSIGN(const std::vector<RequestTimes> times, Play(*open.engine, arrivals, open.model.checkpoint->config().vocab_size, "load", true));
   const LoadFigures load = FiguresOf(times);
   const engine::Statistics statistics = open.engine->statistics();
   if (!flags.svg.empty()) {
@@ -170,8 +183,8 @@ void AddBenchEngineCommand(CLI::App& bench, int& exit_code) {
   AddEngineFlags(*command, flags->engine);
   const auto tokens = CLI::Range(std::int64_t{1}, std::int64_t{1} << 21);
   command->add_option("--requests", flags->shape.requests, "Requests of the load")->check(CLI::Range(1, 1000000))->capture_default_str();
-  command->add_option("--prompt", flags->shape.prompt_tokens, "Tokens of a prompt")->check(tokens)->capture_default_str();
-  command->add_option("--answer", flags->shape.answer_tokens, "Tokens of an answer")->check(tokens)->capture_default_str();
+  command->add_option("--prompt", flags->shape.prompt_tokens, "Tokens of a prompt of the load")->check(tokens)->capture_default_str();
+  command->add_option("--answer", flags->shape.answer_tokens, "Tokens of an answer of the load")->check(tokens)->capture_default_str();
   command->add_option("--shared", flags->shape.shared_tokens, "Tokens that all prompts of the load begin with")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 21))
       ->capture_default_str();

@@ -16,6 +16,7 @@ void AddTwinCommand(CLI::App& app, int& exit_code);
 void AddLogitsCommand(CLI::App& app, int& exit_code);
 void AddBenchCommand(CLI::App& app, int& exit_code);
 void AddBenchEngineCommand(CLI::App& bench, int& exit_code);
+void AddBenchKernelsCommand(CLI::App& bench, int& exit_code);
 void AddGenerateCommand(CLI::App& app, int& exit_code);
 void AddChatCommand(CLI::App& app, int& exit_code);
 void AddScoreCommand(CLI::App& app, int& exit_code);

@@ -173,7 +173,7 @@ void Engine::Propose() {
     if (active.finish) continue;
     const std::int64_t room = options_.context - active.Length() - 1;
     const bool useful = active.accepted_share >= kLeastAcceptedShare || active.Length() % kRetryTokens == 0;
-    const std::int64_t wanted = active.Left() == 1 && useful ? std::max<std::int64_t>(0, std::min(most, room)) : 0;
+    const std::int64_t wanted = active.request.drafts && active.Left() == 1 && useful ? std::max<std::int64_t>(0, std::min(most, room)) : 0;
     active.drafts.resize(static_cast<std::size_t>(options_.draft_tokens));
     proposals_.push_back({.sequence = &*active.sequence,
                           .segment = static_cast<std::int64_t>(i),

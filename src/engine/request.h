@@ -74,6 +74,7 @@ struct Request {
   std::int64_t max_tokens = 0;              // 0 = what the context leaves
   std::optional<std::int64_t> likeliest;    // log-probabilities, with so many alternatives (0 … 20)
   std::unique_ptr<Constraint> constraint;   // may be null
+  bool drafts = true;                       // false: no tokens are guessed ahead for it; the answer is the same
   int priority = 0;                         // higher ones go first and may pre-empt lower ones
   Deadlines deadlines;
   std::string tenant;                       // whose prefix cache it uses; tenants share nothing

@@ -5,6 +5,7 @@
 #include "kernels/cache_rows.h"
 #include "kernels/linear.h"
 #include "kernels/norm.h"
+#include "kernels/peaks.h"
 #include "kernels/streams.h"
 
 namespace baleen::kernels {
@@ -34,6 +35,7 @@ struct Table {
   void (*swiglu)(const SwigluArgs&) noexcept;
   void (*add)(const AddArgs&) noexcept;
   void (*round_bf16)(const RoundArgs&) noexcept;
+  Peaks peaks;
 };
 
 /// Stack that a thread touches at most in a leaf operation (the many-row linear layers); part of the memory plan.

@@ -17,6 +17,7 @@ namespace {
 #include "kernels/avx512/lanes.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/amx/linear.inl"
+#include "kernels/amx/peaks.inl"
 
 /// What tiles do not compute goes where it went before.
 void (*linear_below)(const LinearArgs&) noexcept = nullptr;
@@ -31,6 +32,10 @@ void Linear(const LinearArgs& args) noexcept {
 void Overlay(Table& table) noexcept {
   linear_below = table.linear;
   table.linear = Linear;
+  table.peaks.instruction = "tdpbf16ps";
+  table.peaks.flops = 4 * 16384.0;
+  table.peaks.steps = 300;
+  table.peaks.multiply = PeakMultiply<HardwareTiles>;
 }
 
 }  // namespace baleen::kernels::amx

@@ -13,6 +13,7 @@ inline constexpr int kStreamOutputs[4] = {4, 2, 1, 1};
 inline constexpr int kScoreHeads = 2, kScoreRows = 2;
 inline constexpr int kValueHeads = 2, kValueLanes = 2;
 inline constexpr int kIndexHeads = 4;
+inline constexpr int kPeakSums = 6;
 
 [[gnu::always_inline]] inline __m256i FirstEight(std::int64_t count) noexcept {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

@@ -14,6 +14,7 @@ inline constexpr int kStreamOutputs[4] = {8, 8, 4, 4};      // 1, 2, 3, 4 rows
 inline constexpr int kScoreHeads = 4, kScoreRows = 4;       // query heads × cached rows
 inline constexpr int kValueHeads = 4, kValueLanes = 4;      // query heads × vectors of channels
 inline constexpr int kIndexHeads = 8;
+inline constexpr int kPeakSums = 12;
 
 [[gnu::always_inline]] inline __mmask16 FirstLanes(std::int64_t count) noexcept { return static_cast<__mmask16>((1u << count) - 1u); }
 

@@ -17,6 +17,7 @@ namespace {
 #include "kernels/wide/math.inl"
 #include "kernels/wide/operands.inl"
 #include "kernels/avx512_bf16/linear.inl"
+#include "kernels/avx512_bf16/peaks.inl"
 
 /// What dots do not compute goes where it went before.
 void (*linear_below)(const LinearArgs&) noexcept = nullptr;
@@ -30,6 +31,9 @@ void Linear(const LinearArgs& args) noexcept {
 void Overlay(Table& table) noexcept {
   linear_below = table.linear;
   table.linear = Linear;
+  table.peaks.instruction = "vdpbf16ps";
+  table.peaks.flops = 12 * 64.0;
+  table.peaks.multiply = PeakMultiply;
 }
 
 }  // namespace baleen::kernels::avx512_bf16

@@ -8,6 +8,8 @@ namespace baleen::kernels::reference {
 // The obvious scalar form of every leaf operation; their contracts stand at the argument structs.
 
 void Linear(const LinearArgs& args) noexcept;
+void PeakMultiply(std::int64_t steps, std::byte* operands) noexcept;
+std::uint64_t ReadStreams(const std::byte* data, std::int64_t bytes) noexcept;
 void Quantize(const QuantizeArgs& args) noexcept;
 void Norm(const NormArgs& args) noexcept;
 void HeadNorm(const HeadNormArgs& args) noexcept;

@@ -26,6 +26,7 @@ void Fill(Table& table) noexcept {
   table.swiglu = Swiglu;
   table.add = Add;
   table.round_bf16 = RoundBf16;
+  table.peaks = {"scalar", 2.0 * 8, 10000, PeakMultiply, ReadStreams};
 }
 
 }  // namespace baleen::kernels::reference

@@ -9,6 +9,7 @@
 #include "kernels/wide/attention.inl"
 #include "kernels/wide/top_k.inl"
 #include "kernels/wide/streams.inl"
+#include "kernels/wide/peaks.inl"
 
 [[gnu::always_inline]] inline void OverlayAll(Table& table) noexcept {
   // head_mix stays the reference's: four numbers a token.
@@ -34,4 +35,5 @@
   table.swiglu = Swiglu;
   table.add = AddTo;
   table.round_bf16 = RoundVector;
+  table.peaks = {"fma", 2.0 * kLanes * kPeakSums, 2000, PeakMultiply, ReadStreams};
 }
