@@ -11,6 +11,8 @@ import server_process
 from server_process import Server
 
 EXAMPLES = os.environ.get("BALEEN_SCHEMATHESIS_EXAMPLES", "2")
+# A drawn body rarely says max_tokens, and a drawn prompt may make the model write until its context is full.
+CONTEXT = 4096
 # One route of each kind: its other paths have the same schemas. With more examples all are visited.
 KINDS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/tokenize", "/v1/models", "/v1/models/{model}",
          "/health", "/ready", "/metrics", "/openapi.json", "/v1/status", "/v1/usage", "/user/balance")
@@ -18,12 +20,12 @@ KINDS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messag
 
 class Schemathesis(unittest.TestCase):
     def check(self, flags, *arguments, headers=None):
-        server = Server(*flags)
+        server = Server("--context", CONTEXT, *flags)
         try:
             with tempfile.TemporaryDirectory() as folder:
                 document = pathlib.Path(folder) / "openapi.json"
                 document.write_bytes(server.get("/openapi.json", headers=headers).body)
-                command = [str(pathlib.Path(sys.executable).parent / "schemathesis"), "run", str(document), "--url", f"http://127.0.0.1:{server.port}", "--max-examples", EXAMPLES,
+                command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", f"http://127.0.0.1:{server.port}", "--max-examples", EXAMPLES,
                            "--no-color", "--seed", "7", *arguments]
                 for name, value in (headers or {}).items():
                     command += ["-H", f"{name}: {value}"]
