@@ -70,6 +70,29 @@ class Document(server_process.Case):
             for name in self.document["components"][kind]:
                 self.assertIn(f"#/components/{kind}/{name}", used)
 
+    def called(self, arguments):
+        """The status of a conversation with a call whose arguments are these."""
+        turns = [{"role": "user", "content": "1+1"}, {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": arguments}}]},
+                 {"role": "tool", "tool_call_id": "a", "content": "2"}]
+        return self.server.chat(messages=turns, max_tokens=1, headers=self.HEADERS).status
+
+    def test_arguments_that_are_not_an_object(self):
+        refused = re.compile(self.document["components"]["schemas"]["Arguments"]["not"]["pattern"])
+        for text in "0", " -1.5e3\n", "true", "null", "NaN", "-Infinity", '"a\\u00e9"', "[ ]":
+            self.assertRegex(text, refused)
+            self.assertEqual(self.called(text), 400, text)
+        for text in "", "{}", '{"a": 1}', "00", "0x", "-", "\u0663", "nul", '"a', "[1", "{":
+            self.assertNotRegex(text, refused)
+            self.assertEqual(self.called(text), 200, text)
+
+    def test_keywords_that_cannot_be_enforced(self):
+        refused = self.document["components"]["schemas"]["JsonSchema"]["propertyNames"]["not"]["enum"]
+        known = (REPOSITORY / "src" / "constraint" / "schema_check.cc").read_text()
+        self.assertEqual(refused, re.findall(r'\{"([^"]+)", \{kRefused', known))
+        for keyword in refused:
+            answer = self.server.chat(response_format={"type": "json_schema", "json_schema": {"schema": {keyword: {}}}}, max_tokens=1, headers=self.HEADERS)
+            self.assertEqual(answer.status, 400, keyword)
+
     def test_the_key_is_asked_for_where_it_is_needed(self):
         self.assertNotIn({}, self.document["security"])
         server = server_process.Server()

@@ -11,8 +11,8 @@ import server_process
 from server_process import Server
 
 EXAMPLES = os.environ.get("BALEEN_SCHEMATHESIS_EXAMPLES", "2")
-# A drawn body rarely says max_tokens, and a drawn prompt may make the model write until its context is full.
-CONTEXT = 4096
+# Enough for every drawn body; but as a drawn body rarely says max_tokens, a drawn prompt may make the model write until the context is full.
+CONTEXT = 16384
 # One route of each kind: its other paths have the same schemas. With more examples all are visited.
 KINDS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/tokenize", "/v1/models", "/v1/models/{model}",
          "/health", "/ready", "/metrics", "/openapi.json", "/v1/status", "/v1/usage", "/user/balance")
