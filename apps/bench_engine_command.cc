@@ -152,6 +152,7 @@ void PrintJson(const library::RunningEngine& open, const BenchEngineFlags& flags
 }
 
 Status RunBenchEngine(const BenchEngineFlags& flags) {
+  if (!std::isfinite(flags.shape.rate)) return diagnostics::InvalidInput("--rate: expected a number from 0 up, found none");
   std::vector<Arrival> arrivals = MakeArrivals(flags.shape);
   if (!flags.trace.empty()) {
     TRY_ASSIGN(arrivals, ReadArrivals(flags.trace));

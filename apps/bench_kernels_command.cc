@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 
@@ -114,6 +115,7 @@ Status Write(const std::string& path, const std::string& text) {
 }
 
 Status RunBenchKernels(const BenchKernelsFlags& flags) {
+  if (!std::isfinite(flags.seconds)) return diagnostics::InvalidInput("--seconds: expected a number from 0.1 up, found none");
   TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
   TRY_ASSIGN(const int threads, library::ThreadsOf(flags.threads));
   const kernels::Peaks& peaks = kernels::TableFor(isa).peaks;

@@ -9,6 +9,7 @@
 inline constexpr std::int64_t kStep = 2 * kPair;     // columns that are decoded together
 inline constexpr int kDotOutputs = 4, kDotRows = 4;  // of one register block: sixteen sums
 inline constexpr std::int64_t kPackRows = 32, kPackColumns = 1024, kSumOutputs = 32;
+inline constexpr std::int64_t kFewColumns = kPackRows * kPackColumns / kDotRows;  // of so few rows as one tile holds
 
 // Numbers of these magnitudes and of eight bits: products are multiples of 2^-114, and so are their sums.
 inline constexpr float kSmallest = 0x1p-50f, kLargest = 0x1p50f;
@@ -20,7 +21,7 @@ inline constexpr int kScaleSpan = 40;
 struct DotScratch {
   alignas(64) std::uint32_t x[kPackRows * kPackColumns / 2];
   alignas(64) float first_scale[kPackRows + kLanes];         // of each row's x, in its first block
-  float relative_scale[kPackColumns / kBlock][kPackRows];    // of each block and row, to the first block's
+  float relative_scale[kFewColumns / kBlock][kPackRows];    // of each block and row, to the first block's
   alignas(64) std::uint32_t weight[kDotOutputs * kPackColumns / 2];
   alignas(64) float sum[kSumOutputs / kDotOutputs][kPackRows][kDotOutputs][kLanes];  // between the column ranges of a long row
 };
@@ -181,19 +182,19 @@ template <class Row, bool kWhole>
   }
 }
 
-/// Where the weights of kDotOutputs outputs are: the matrix rows [n, n + outputs), the last one repeated. They are decoded for one tile of rows
+/// Where the weights of kOutputs outputs are: the matrix rows [n, n + outputs), the last one repeated. They are decoded for one tile of rows
 /// where there is no other, else read from the scratch. kWhole: the range has whole blocks only.
-template <class Row, bool kWhole>
+template <class Row, bool kWhole, int kOutputs>
 struct CodedWeights {
   static constexpr bool kBlocks = kWhole && Row::kScale == ScalePlace::kAtWeight;
-  const std::byte* w[kDotOutputs];
-  const std::uint8_t* scales[kDotOutputs];
-  std::int64_t at, columns;
+  const std::byte* w[kOutputs];
+  const std::uint8_t* scales[kOutputs];
+  std::int64_t at, columns, ahead;
   Ints* least;
 
   [[gnu::always_inline]] CodedWeights(const LinearArgs& args, std::int64_t n, std::int64_t outputs, const DotRange& range, Ints* least_weight) noexcept
-      : at(range.at), columns(range.columns), least(least_weight) {
-    for (std::int64_t o = 0; o < kDotOutputs; ++o) {
+      : at(range.at), columns(range.columns), ahead(RowBytes(args.weight.format, args.weight.k)), least(least_weight) {
+    for (std::int64_t o = 0; o < kOutputs; ++o) {
       const std::int64_t row = n + (o < outputs ? o : outputs - 1);
       w[o] = WeightRow(args.weight, row);
       scales[o] = WeightScales(args.weight, row);
@@ -204,6 +205,7 @@ struct CodedWeights {
   }
   [[gnu::always_inline]] void LoadBlock(int o, std::int64_t word, Ints (&out)[4]) const noexcept {
     const std::int64_t column = at + 2 * word;
+    __builtin_prefetch(w[o] + kOutputs * ahead + Row::Bytes(column));  // of the next outputs
     PackE2m1Block(w[o] + Row::Bytes(column), scales[o] + column / kWeightGroup, out);
   }
 };
@@ -291,50 +293,60 @@ template <class Row, bool kWhole, int kRows, int kOut, class Weights>
   }
 }
 
-/// The outputs [n, n + outputs) of kRows rows from r of the range, or what they have so far: `kept` from the ranges before, or null. Where sums
-/// and a block of many rows must be held, two outputs at a time: both fill the registers.
-template <class Row, bool kWhole, int kRows, class Weights>
+/// The outputs [n, n + outputs) of kRows rows from r of the range, or what they have so far: `kept` from the ranges before, or null. kQuads times
+/// four outputs fill, with the rows, the four quarters of the registers that add lanes. Where sums and a block of many rows must be held, two
+/// outputs at a time: both fill the registers.
+template <class Row, bool kWhole, int kRows, int kQuads, class Weights>
 [[gnu::always_inline]] inline void DotTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
                                            const DotScratch& scratch, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
+  static_assert(kRows * kQuads <= kDotRows);
   constexpr int kOut = Row::kScale == ScalePlace::kNone || kRows <= 2 ? 4 : 2;
   const std::uint8_t* w_scales = WeightScales(args.weight, n);
   const bool last = range.at + range.columns >= args.weight.k;
-  Lanes fours[kDotOutputs];
-#pragma GCC unroll 2
-  for (int first = 0; first < kDotOutputs; first += kOut) {
-    Lanes sum[kRows][kOut] = {};
-    if (range.at > 0) {
-      for (int i = 0; i < kRows; ++i) {
-        for (int o = 0; o < kOut; ++o) sum[i][o] = Load(kept[r + i][first + o]);
-      }
-    }
-    DotRowsOf<Row, kWhole, kRows, kOut>(range, scratch, r, weights, first, w_scales, sum);
-    if (!last) {
-      for (int i = 0; i < kRows; ++i) {
-        for (int o = 0; o < kOut; ++o) Store(kept[r + i][first + o], sum[i][o]);
-      }
-    }
+  Lanes quarters[kDotRows][kDotOutputs] = {}, fours[kDotOutputs];
 #pragma GCC unroll 4
-    for (int o = 0; o < kOut; ++o) {
-      const auto row = [&](int i) __attribute__((always_inline)) { return i < kRows ? sum[i < kRows ? i : 0][o] : Zero(); };
-      fours[first + o] = SumToFours(row(0), row(1), row(2), row(3));
+  for (int quad = 0; quad < kQuads; ++quad) {
+#pragma GCC unroll 2
+    for (int first = 0; first < kDotOutputs; first += kOut) {
+      Lanes sum[kRows][kOut] = {};
+      if (range.at > 0) {
+        for (int i = 0; i < kRows; ++i) {
+          for (int o = 0; o < kOut; ++o) sum[i][o] = Load(kept[r + quad * kRows + i][first + o]);
+        }
+      }
+      DotRowsOf<Row, kWhole, kRows, kOut>(range, scratch, r, weights, quad * kDotOutputs + first, w_scales, sum);
+      if (!last) {
+        for (int i = 0; i < kRows; ++i) {
+          for (int o = 0; o < kOut; ++o) Store(kept[r + quad * kRows + i][first + o], sum[i][o]);
+        }
+      }
+#pragma GCC unroll 4
+      for (int o = 0; o < kOut; ++o) {
+#pragma GCC unroll 4
+        for (int i = 0; i < kRows; ++i) quarters[quad * kRows + i][first + o] = sum[i][o];
+        // The last quarter is there: so early, few registers are held.
+        if (quad == kQuads - 1) fours[first + o] = SumToFours(quarters[0][first + o], quarters[1][first + o], quarters[2][first + o], quarters[3][first + o]);
+      }
     }
   }
   if (!last) return;
   Lanes sums = SumFours(fours);
   if constexpr (Row::kScale != ScalePlace::kNone) {
-    const __m512i rows = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const Lanes scale = {_mm512_permutexvar_ps(rows, Load(scratch.first_scale + r).v)};
+    alignas(64) std::int32_t rows[kLanes];
+    for (int i = 0; i < kLanes; ++i) rows[i] = i / kDotOutputs % kRows;
+    const Lanes scale = {_mm512_permutexvar_ps(LoadInts(rows).v, Load(scratch.first_scale + r).v)};
     sums = Mul(sums, Mul(scale, Set1(BlockScale<Row>(w_scales, 0))));
   }
   alignas(64) float y[kDotRows][kDotOutputs];
   Store(y[0], RoundAs(sums, args.rounding));
-  for (int i = 0; i < kRows; ++i) {
-    float* to = args.y + (range.first_row + r + i) * args.y_stride + n - args.row_begin;
-    if (outputs == kDotOutputs) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows * kQuads; ++i) {
+    const std::int64_t begin = i / kRows * kDotOutputs, count = outputs - begin;
+    float* to = args.y + (range.first_row + r + i % kRows) * args.y_stride + n + begin - args.row_begin;
+    if (count >= kDotOutputs) {
       __builtin_memcpy(to, y[i], sizeof(y[i]));
     } else {
-      for (std::int64_t o = 0; o < outputs; ++o) to[o] = y[i][o];
+      for (std::int64_t o = 0; o < count; ++o) to[o] = y[i][o];
     }
   }
 }
@@ -344,10 +356,10 @@ template <class Row, bool kWhole, class Weights>
 [[gnu::always_inline]] inline void DotLastTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
                                                const DotScratch& scratch, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
   switch (range.rows - r) {
-    case 1: return DotTile<Row, kWhole, 1>(args, range, r, n, outputs, scratch, weights, kept);
-    case 2: return DotTile<Row, kWhole, 2>(args, range, r, n, outputs, scratch, weights, kept);
-    case 3: return DotTile<Row, kWhole, 3>(args, range, r, n, outputs, scratch, weights, kept);
-    case 4: return DotTile<Row, kWhole, 4>(args, range, r, n, outputs, scratch, weights, kept);
+    case 1: return DotTile<Row, kWhole, 1, 1>(args, range, r, n, outputs, scratch, weights, kept);
+    case 2: return DotTile<Row, kWhole, 2, 1>(args, range, r, n, outputs, scratch, weights, kept);
+    case 3: return DotTile<Row, kWhole, 3, 1>(args, range, r, n, outputs, scratch, weights, kept);
+    case 4: return DotTile<Row, kWhole, 4, 1>(args, range, r, n, outputs, scratch, weights, kept);
     default: return;
   }
 }
@@ -358,7 +370,7 @@ template <class Row, bool kWhole>
                                                     const DotScratch& scratch, float (*kept)[kDotOutputs][kLanes]) noexcept {
   const PackedWeights packed{scratch.weight, range.Stride()};
   std::int64_t r = 0;
-  for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kWhole, kDotRows>(args, range, r, n, outputs, scratch, packed, kept);
+  for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kWhole, kDotRows, 1>(args, range, r, n, outputs, scratch, packed, kept);
   return r;
 }
 
@@ -369,21 +381,43 @@ template <class Row, bool kWhole>
   return DotTiles<Row, kWhole>(args, range, n, outputs, scratch, kept);
 }
 
+/// The outputs [n, n + what is left of them up to `most`), but not over the edge of a block: they have one scale.
+template <class Row>
+[[gnu::always_inline]] inline std::int64_t OutputsFrom(std::int64_t n, std::int64_t end, std::int64_t most) noexcept {
+  const std::int64_t outputs = end - n < most ? end - n : most;
+  return Row::kScale == ScalePlace::kAtBlock && n % kBlock + outputs > kBlock ? kBlock - n % kBlock : outputs;
+}
+
+/// Few rows, whole blocks: weights are decoded where they are multiplied.
+template <class Row, int kRows, int kQuads>
+[[gnu::noinline]] void DotFewRows(const LinearArgs& args, const DotRange& range, std::int64_t begin, std::int64_t end, DotScratch& scratch, Ints& least) noexcept {
+  std::int64_t outputs = 0, tile = 0;
+  for (std::int64_t n = begin; n < end; n += outputs, ++tile) {
+    outputs = OutputsFrom<Row>(n, end, kQuads * kDotOutputs);
+    const CodedWeights<Row, true, kQuads * kDotOutputs> coded(args, n, outputs, range, &least);
+    DotTile<Row, true, kRows, kQuads>(args, range, 0, n, outputs, scratch, coded, scratch.sum[range.columns < args.weight.k ? tile : 0]);
+  }
+}
+
 template <class Row, bool kWhole>
 [[gnu::always_inline]] inline void DotOutputs(const LinearArgs& args, const DotRange& range, std::int64_t begin, std::int64_t end, DotScratch& scratch,
                                               Ints& least) noexcept {
+  if constexpr (kWhole) {
+    // A last range that is not whole would find the sums of other tiles.
+    switch (args.weight.k % kBlock == 0 ? range.rows : 0) {
+      case 1: return DotFewRows<Row, 1, 4>(args, range, begin, end, scratch, least);
+      case 2: return DotFewRows<Row, 2, 2>(args, range, begin, end, scratch, least);
+      case 3: return DotFewRows<Row, 3, 1>(args, range, begin, end, scratch, least);
+      case 4: return DotFewRows<Row, 4, 1>(args, range, begin, end, scratch, least);
+      default: break;
+    }
+  }
   const std::int64_t stride = range.Stride(), ahead = 2 * kDotOutputs * RowBytes(args.weight.format, args.weight.k);
   std::int64_t outputs = 0, quad = 0;
   for (std::int64_t n = begin; n < end; n += outputs, ++quad) {
-    outputs = end - n < kDotOutputs ? end - n : kDotOutputs;
-    if (Row::kScale == ScalePlace::kAtBlock && n % kBlock + outputs > kBlock) outputs = kBlock - n % kBlock;  // one scale for all of them
-    const CodedWeights<Row, kWhole> coded(args, n, outputs, range, &least);
-    if constexpr (kWhole) {
-      if (range.rows <= kDotRows) {
-        DotLastTile<Row, true>(args, range, 0, n, outputs, scratch, coded, scratch.sum[quad]);
-        continue;
-      }
-    }
+    outputs = OutputsFrom<Row>(n, end, kDotOutputs);
+    auto* kept = scratch.sum[range.columns < args.weight.k ? quad : 0];
+    const CodedWeights<Row, kWhole, kDotOutputs> coded(args, n, outputs, range, &least);
     for (int o = 0; o < kDotOutputs; ++o) {
       const std::byte* next = coded.w[o] + Row::Bytes(range.at) + ahead;
       for (std::int64_t line = 0; line < Row::Bytes(range.columns); line += 64) __builtin_prefetch(next + line);
@@ -394,9 +428,9 @@ template <class Row, bool kWhole>
         StoreInts(scratch.weight + o * stride + word + kLanes, pairs[1]);
       }
     }
-    const std::int64_t r = Row::kScale == ScalePlace::kNone ? DotTiles<Row, kWhole>(args, range, n, outputs, scratch, scratch.sum[quad])
-                                                            : DotTilesApart<Row, kWhole>(args, range, n, outputs, scratch, scratch.sum[quad]);
-    DotLastTile<Row, kWhole>(args, range, r, n, outputs, scratch, PackedWeights{scratch.weight, stride}, scratch.sum[quad]);
+    const std::int64_t r = Row::kScale == ScalePlace::kNone ? DotTiles<Row, kWhole>(args, range, n, outputs, scratch, kept)
+                                                            : DotTilesApart<Row, kWhole>(args, range, n, outputs, scratch, kept);
+    DotLastTile<Row, kWhole>(args, range, r, n, outputs, scratch, PackedWeights{scratch.weight, stride}, kept);
   }
 }
 
@@ -414,13 +448,15 @@ template <class Row>
   if ((Row::kScale == ScalePlace::kNone && args.x_scales != nullptr) || !ModerateScales<Row, kScaleSpan>(args)) return false;
   DotScratch scratch;
   Ints least_weight = SetInts(-1);
-  const std::int64_t k = args.weight.k, outputs = k <= kPackColumns ? args.row_end - args.row_begin : kSumOutputs - kDotOutputs;
+  const std::int64_t k = args.weight.k;
   for (std::int64_t first = 0; first < args.rows; first += kPackRows) {
     const std::int64_t rows = args.rows - first < kPackRows ? args.rows - first : kPackRows;
+    const std::int64_t most = rows <= kDotRows && k % kBlock == 0 ? kFewColumns : kPackColumns;
+    const std::int64_t outputs = k <= most ? args.row_end - args.row_begin : kSumOutputs - kDotOutputs;
     for (std::int64_t n = args.row_begin; n < args.row_end; n += outputs) {
       const std::int64_t end = n + outputs < args.row_end ? n + outputs : args.row_end;
-      for (std::int64_t at = 0; at < k; at += kPackColumns) {
-        const DotRange range{first, rows, at, k - at < kPackColumns ? k - at : kPackColumns};
+      for (std::int64_t at = 0; at < k; at += most) {
+        const DotRange range{first, rows, at, k - at < most ? k - at : most};
         if (!PackX<Row>(args, range, scratch)) return false;
         PackScales(args, range, scratch);
         if (range.columns % kBlock == 0) {
@@ -437,8 +473,7 @@ template <class Row>
 
 /// Whether dots computed this one.
 [[gnu::always_inline]] inline bool ComputedByDots(const LinearArgs& args) noexcept {
-  constexpr std::int64_t kFewestRows = 2;
-  if (args.row_end <= args.row_begin || args.rows < kFewestRows) return false;
+  if (args.row_end <= args.row_begin || args.rows < (args.weight.format == Format::kFp4 ? 1 : 2)) return false;
   switch (args.weight.format) {
     case Format::kF32: return false;
     case Format::kBf16: return LinearByDots<Bf16Row>(args);
