@@ -42,7 +42,7 @@ void WaitWhile(const std::atomic<T>& value, T old) noexcept {
 
 }  // namespace
 
-Workers::Workers(int threads) : ranges_(static_cast<std::size_t>(threads)) {
+Workers::Workers(int threads) : seats_(static_cast<std::size_t>(threads)) {
   team_.reserve(static_cast<std::size_t>(threads));
   try {
     for (int thread = 1; thread < threads; ++thread) team_.emplace_back([this, thread] { Serve(thread); });
@@ -53,8 +53,10 @@ Workers::Workers(int threads) : ranges_(static_cast<std::size_t>(threads)) {
 
 Workers::~Workers() {
   stop_ = true;
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
+  for (Seat& seat : seats_) {
+    seat.job.fetch_add(1, std::memory_order_release);
+    seat.job.notify_all();
+  }
   for (std::thread& thread : team_) thread.join();
 }
 
@@ -66,55 +68,65 @@ void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept
     return;
   }
   CHECK(parts <= kMostParts);
-  call_ = call;
-  context_ = context;
-  parts_ = parts;
+  const std::uint32_t job = seats_[0].job.load(std::memory_order_relaxed) + 1;
   done_.store(0, std::memory_order_relaxed);
-  const std::uint32_t job = job_.load(std::memory_order_relaxed) + 1;
+  for (std::size_t i = 0; i <= team_.size(); ++i) {
+    seats_[i].call = call;
+    seats_[i].context = context;
+    seats_[i].parts = parts;
+  }
   std::int64_t begin = 0;
-  for (std::int64_t i = 0; i < threads(); ++i) {
-    const std::int64_t end = parts * (i + 1) / threads();
-    const std::uint64_t ticket = (std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(end) << 24) | static_cast<std::uint64_t>(begin);
-    ranges_[static_cast<std::size_t>(i)].ticket.store(ticket, std::memory_order_release);
+  for (std::size_t i = 0; i <= team_.size(); ++i) {
+    const std::int64_t end = parts * static_cast<std::int64_t>(i + 1) / threads();
+    seats_[i].ticket.store((std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(end) << 24) | static_cast<std::uint64_t>(begin), std::memory_order_release);
     begin = end;
   }
-  job_.store(job, std::memory_order_release);
-  job_.notify_all();
-  TakeParts(0);
+  for (std::size_t i = 0; i <= team_.size(); ++i) {
+    seats_[i].job.store(job, std::memory_order_release);
+    if (i > 0) seats_[i].job.notify_all();
+  }
+  TakeParts(job, 0);
   for (std::int64_t done = done_.load(std::memory_order_acquire); done != parts; done = done_.load(std::memory_order_acquire)) WaitWhile(done_, done);
 }
 
-void Workers::TakeParts(int thread) noexcept {
+void Workers::TakeParts(std::uint32_t job, int thread) noexcept {
   team_of_part = this;
   thread_of_part = thread;
   TouchStack(stack_bytes_.load(std::memory_order_relaxed));
-  std::int64_t finished = 0;
-  for (int i = thread; i < threads(); ++i) finished += TakeRange(ranges_[static_cast<std::size_t>(i)], thread);
-  for (int i = 0; i < thread; ++i) finished += TakeRange(ranges_[static_cast<std::size_t>(i)], thread);
+  const auto place = static_cast<std::size_t>(thread), count = team_.size() + 1;
+  Seat& own = seats_[place];
+  // What is done is told before looking at the others' ranges: the caller waits for it.
+  Finish(TakeRange(own, own, job, thread), own);
+  for (std::size_t i = place + 1; i < count; ++i) Finish(TakeRange(seats_[i], own, job, thread), own);
+  for (std::size_t i = 0; i < place; ++i) Finish(TakeRange(seats_[i], own, job, thread), own);
   team_of_part = nullptr;
-  // The job is not over before what was finished is told, so parts_ is still its own.
-  if (finished > 0 && done_.fetch_add(finished, std::memory_order_acq_rel) + finished == parts_) done_.notify_all();
 }
 
-std::int64_t Workers::TakeRange(Range& range, int thread) noexcept {
-  const auto left = [](std::uint64_t ticket) noexcept { return (ticket & 0xFFFFFF) < (ticket >> 24 & 0xFFFFFF); };
-  std::int64_t finished = 0;
-  while (left(range.ticket.load(std::memory_order_relaxed))) {
-    const std::uint64_t ticket = range.ticket.fetch_add(1, std::memory_order_acq_rel);
-    if (!left(ticket)) break;
-    call_(context_, static_cast<std::int64_t>(ticket & 0xFFFFFF), thread);
-    ++finished;
+void Workers::Finish(std::int64_t parts, const Seat& own) noexcept {
+  if (parts == 0) return;
+  const std::int64_t all = own.parts;  // the job is not over before these are told
+  if (done_.fetch_add(parts, std::memory_order_acq_rel) + parts == all) done_.notify_all();
+}
+
+std::int64_t Workers::TakeRange(Seat& range, const Seat& own, std::uint32_t job, int thread) noexcept {
+  std::int64_t taken = 0;
+  for (std::uint64_t ticket = range.ticket.load(std::memory_order_relaxed);;) {
+    if ((ticket >> 48) != (job & 0xFFFF) || (ticket & 0xFFFFFF) >= (ticket >> 24 & 0xFFFFFF)) return taken;
+    if (!range.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) continue;
+    own.call(own.context, static_cast<std::int64_t>(ticket & 0xFFFFFF), thread);
+    ++taken;
+    ++ticket;
   }
-  return finished;
 }
 
 void Workers::Serve(int thread) noexcept {
+  Seat& own = seats_[static_cast<std::size_t>(thread)];
   std::uint32_t seen = 0;
   while (true) {
-    WaitWhile(job_, seen);
-    seen = job_.load(std::memory_order_acquire);
+    WaitWhile(own.job, seen);
+    seen = own.job.load(std::memory_order_acquire);
     if (stop_) return;
-    TakeParts(thread);
+    TakeParts(seen, thread);
   }
 }
 

@@ -34,27 +34,29 @@ class Workers {
   }
 
  private:
-  // A thread's range of the job being handed out: job number (16 bits), end (24), next part (24) in one word, so that a thread that comes late
-  // sees that nothing is left without touching what belongs to the next job. A part taken is always finished before its job ends.
-  struct alignas(64) Range {
-    std::atomic<std::uint64_t> ticket{0};
-  };
-
   using Call = void (*)(const void* context, std::int64_t part, int thread) noexcept;
   void Start(std::int64_t parts, Call call, const void* context) noexcept;
-  void TakeParts(int thread) noexcept;
-  std::int64_t TakeRange(Range& range, int thread) noexcept;
   void Serve(int thread) noexcept;
 
+  // What a thread must know of a job stands in one cache line of its own: fetching a line from another core is most of what handing out costs.
+  struct alignas(64) Seat {
+    // Its range of the job: job number (16 bits), end (24), next part (24) in one word, so that a thread that comes late sees that the job it knows
+    // has nothing left. A part taken is always finished before its job ends, so whoever has taken one may read the rest of the seat.
+    std::atomic<std::uint64_t> ticket{0};
+    std::atomic<std::uint32_t> job{0};  // counts jobs; the thread waits for it to change
+    Call call = nullptr;
+    const void* context = nullptr;
+    std::int64_t parts = 0;
+  };
+  std::int64_t TakeRange(Seat& range, const Seat& own, std::uint32_t job, int thread) noexcept;
+  void TakeParts(std::uint32_t job, int thread) noexcept;
+  void Finish(std::int64_t parts, const Seat& own) noexcept;
+
   std::vector<std::thread> team_;
-  std::vector<Range> ranges_;  // of each thread
-  Call call_ = nullptr;
-  const void* context_ = nullptr;
-  std::int64_t parts_ = 0;
-  alignas(64) std::atomic<std::int64_t> done_{0};  // parts finished
-  alignas(64) std::atomic<std::uint32_t> job_{0};  // counts jobs; the team waits for it to change
+  std::vector<Seat> seats_;  // of each thread
   std::atomic<bool> stop_{false};
   std::atomic<std::uint64_t> stack_bytes_{0};
+  alignas(64) std::atomic<std::int64_t> done_{0};  // parts finished; what stands above is seldom written
 };
 
 }  // namespace baleen::hardware
