@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "diagnostics/check.h"
+#include "hardware/memory.h"
 
 namespace baleen::hardware {
 namespace {
@@ -58,6 +59,17 @@ Workers::~Workers() {
     seat.job.notify_all();
   }
   for (std::thread& thread : team_) thread.join();
+}
+
+Status Workers::TakeStacks(std::uint64_t bytes) {
+  {
+    // The first thread's stack grows as it is touched, and where the process may have no more addresses that ends it: so they are asked for first.
+    constexpr std::uint64_t kMargin = 64 << 10;
+    TRY_ASSIGN([[maybe_unused]] const Region room, Region::Allocate(bytes + kMargin, "the stack of the calling thread"));
+  }
+  stack_bytes_.store(bytes, std::memory_order_relaxed);
+  TouchStack(bytes);
+  return {};
 }
 
 void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept {

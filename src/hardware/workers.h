@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "diagnostics/result.h"
+
 namespace baleen::hardware {
 
 /// A team of threads that runs the parts of one job at a time. Between jobs it spins shortly, then sleeps in the kernel.
@@ -21,8 +23,9 @@ class Workers {
 
   int threads() const noexcept { return static_cast<int>(team_.size()) + 1; }
 
-  /// From its next job on every thread has touched so much of its stack: planned memory is taken at once, whichever path a part goes later.
-  void TakeStacks(std::uint64_t bytes) noexcept { stack_bytes_.store(bytes, std::memory_order_relaxed); }
+  /// Takes so much of the caller's stack now, and of every other thread's from its next job on: planned memory is there at once, whichever path a
+  /// part goes later. Errors: the system has no room for the caller's.
+  Status TakeStacks(std::uint64_t bytes);
 
   static constexpr std::int64_t kMostParts = (1 << 23) - 1;
 

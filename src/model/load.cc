@@ -72,7 +72,7 @@ Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
                   .thread_stacks = kernels::kStackBytes * threads,
                   .per_sequence = cache_layout_.Bytes(limits_.context)};
   TRY(device_->Reserve(scratch));
-  device_->workers().TakeStacks(kernels::kStackBytes);
+  TRY(device_->workers().TakeStacks(kernels::kStackBytes));
   TRY_ASSIGN(memory_, device_->Allocate(counting.used_bytes(), "the activations of " + std::to_string(limits_.rows) + " rows a step"));
   tensor::Arena arena(memory_.data());
   a_.Take(arena, config_, arithmetic_, limits_);
