@@ -171,7 +171,10 @@ TEST(Anthropic, ReadsTools) {
   EXPECT_EQ(Ask(R"("tools": )" + Tools(1) + R"(, "tool_choice": {"type": "none"})")->tool_choice.kind, Kind::kNone);
   EXPECT_TRUE(Ask(R"("tools": [)" + Tool(std::string(128, 'n')) + "]"));
   ExpectRefused(Ask(R"("tools": [)" + Tool(std::string(129, 'n')) + "]"), "tools[0].name", "a name of 129");
-  EXPECT_EQ(Ask(R"("tools": [)" + Tool("f") + ", " + Tool("f") + "]")->tools.size(), 1U);
+  const auto twice = Ask(R"("tools": [)" + Tool("f") + ", " + Tool("f") + "]");
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().status, 409);
+  EXPECT_EQ(twice.error().param, "tools[1].name");
   ExpectRefused(Ask(R"("tools": [{"name": "f"}])"), "tools[0].input_schema", "no schema");
   ExpectRefused(Ask(R"("tools": )" + Tools(1) + R"(, "tool_choice": {"type": "tool"})"), "tool_choice.name", "no name");
   ExpectRefused(Ask(R"("tools": )" + Tools(1) + R"(, "tool_choice": {"type": "tool", "name": "g"})"), "tool_choice.name", "an unknown tool");

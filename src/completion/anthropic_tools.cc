@@ -45,7 +45,7 @@ Checked<void> ReadAnthropicTools(const Fields& body, CompletionRequest& request)
       if (type && *type != "custom") continue;
       TRY(Fields::Of(entry.Find("input_schema"), entry.Path("input_schema")));
       TRY_ASSIGN(Tool tool, ReadFunction(entry, kMostLongNameBytes, "input_schema"));
-      OfferTool(request, std::move(tool));
+      TRY(OfferTool(request, std::move(tool), entry.Path("name")));
     }
   }
   TRY(ReadChoice(body, request));

@@ -44,7 +44,8 @@ Checked<Tool> ReadFunction(const Fields& function, std::size_t most_name_bytes, 
 /// tool_choice where it is a text: none, auto or required. expected: all that it may be, for the error.
 Checked<ToolChoice> ReadChoiceWord(const Fields& body, std::string_view word, std::string_view expected);
 
-/// Offers the model a tool; of two with the same name the last counts.
-void OfferTool(CompletionRequest& request, Tool tool);
+/// Offers the model a tool. Errors: 409, an earlier one has its name; path is that of the name. A schema cannot say that names differ, so it is no 422:
+/// that is for values which the document refuses.
+Checked<void> OfferTool(CompletionRequest& request, Tool tool, const std::string& path);
 
 }  // namespace baleen::completion

@@ -231,9 +231,10 @@ TEST(OpenAiChat, ReadsTools) {
   ExpectRefused(Chat(R"("tools": [{"type": "custom"}])"), "tools[0].type", "another type");
   ExpectRefused(Chat(R"("tools": [{"type": "function", "function": {"name": "f", "parameters": []}}])"), "tools[0].function.parameters", "an array of parameters");
   ExpectRefused(Chat(R"("tools": [{"type": "function", "function": {"name": "f", "strict": 1}}])"), "tools[0].function.strict", "a number for strict");
-  const auto twice = Chat(R"("tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f", "description": "the last"}}])");
-  ASSERT_EQ(twice->tools.size(), 1U);
-  EXPECT_NE(twice->tools[0].function_json.find("the last"), std::string::npos);
+  const auto twice = Chat(R"("tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "f", "description": "another"}}])");
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().status, 409);
+  EXPECT_EQ(twice.error().message, "tools[1].function.name: expected names that differ, found \"f\" twice; rename one of the tools");
   EXPECT_EQ(Chat(Tools(1) + R"(, "tool_choice": {"type": "function", "function": {"name": "f0"}})")->tool_choice.name, "f0");
   EXPECT_EQ(Chat(Tools(1) + R"(, "tool_choice": "required")")->tool_choice.kind, ToolChoice::Kind::kRequired);
   ExpectRefused(Chat(Tools(1) + R"(, "tool_choice": {"type": "function", "function": {"name": "g"}})"), "tool_choice.function.name", "an unknown tool");

@@ -95,13 +95,11 @@ Checked<ToolChoice> ReadChoiceWord(const Fields& body, std::string_view word, st
   return body.WrongValue("tool_choice", expected);
 }
 
-void OfferTool(CompletionRequest& request, Tool tool) {
-  const auto same = std::find_if(request.tools.begin(), request.tools.end(), [&](const Tool& other) { return other.name == tool.name; });
-  if (same == request.tools.end()) {
-    request.tools.push_back(std::move(tool));
-  } else {
-    *same = std::move(tool);
-  }
+Checked<void> OfferTool(CompletionRequest& request, Tool tool, const std::string& path) {
+  const bool taken = std::any_of(request.tools.begin(), request.tools.end(), [&](const Tool& other) { return other.name == tool.name; });
+  if (taken) return Refuse(409, path, path + ": expected names that differ, found " + QuoteJson(tool.name) + " twice; rename one of the tools", "invalid_value");
+  request.tools.push_back(std::move(tool));
+  return {};
 }
 
 Checked<ToolChoice> ReadAllowedTools(const Fields& choice, bool nested) {
@@ -151,8 +149,9 @@ Checked<void> ReadOpenAiTools(const Fields& body, CompletionRequest& request) {
     TRY(CheckToolCount(*tools));
     std::size_t number = 0;
     for (const JsonValue& json : *tools->AsArray()) {
-      TRY_ASSIGN(Tool tool, ReadTool(json, "tools[" + std::to_string(number++) + "]"));
-      OfferTool(request, std::move(tool));
+      const std::string place = "tools[" + std::to_string(number++) + "]";
+      TRY_ASSIGN(Tool tool, ReadTool(json, place));
+      TRY(OfferTool(request, std::move(tool), place + ".function.name"));
     }
   }
   TRY_ASSIGN(request.tool_choice, ReadChoice(body));

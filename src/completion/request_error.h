@@ -10,7 +10,7 @@ namespace baleen::completion {
 
 /// Why a request is refused, as a client of any dialect needs to hear it.
 struct RequestError {
-  int status = 400;     // HTTP: 400 what cannot be read, 422 a value outside its range, 500 our own failure
+  int status = 400;     // HTTP: 400 what cannot be read, 409 two values that exclude each other, 422 a value outside its range, 500 our own failure
   std::string message;  // names the field
   std::string param;    // the field, as in "messages[2].content"; empty = none
   std::string code;     // a word for programs: invalid_type, invalid_value, missing_field, context_length_exceeded, unsupported, failed

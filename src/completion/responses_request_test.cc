@@ -166,7 +166,10 @@ TEST(Responses, ReadsTools) {
   EXPECT_EQ(request->completion.tool_choice.name, "patch");
   EXPECT_TRUE(Ask(R"("tools": [)" + Function(std::string(128, 'n')) + "]"));
   ExpectRefused(Ask(R"("tools": [)" + Function(std::string(129, 'n')) + "]"), "tools[0].name", "a name of 129");
-  EXPECT_EQ(Ask(R"("tools": [)" + Function("f") + ", " + Function("f") + "]")->completion.tools.size(), 1U);
+  const auto twice = Ask(R"("tools": [)" + Function("f") + ", " + Function("f") + "]");
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().status, 409);
+  EXPECT_EQ(twice.error().param, "tools[1].name");
   const auto allowed = Ask(R"("tools": [)" + Function("f") + ", " + Function("g") + R"(], "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]})");
   ASSERT_TRUE(allowed);
   EXPECT_EQ(allowed->completion.tool_choice.allowed, std::vector<std::string>{"g"});

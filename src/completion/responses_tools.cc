@@ -53,10 +53,9 @@ Checked<std::string> ReadTools(const text::JsonArray& tools, ResponsesRequest& r
     if (*type != "function" && *type != "custom") continue;
     const bool custom = *type == "custom";
     TRY_ASSIGN(Tool tool, custom ? ReadCustom(entry) : ReadFunction(entry, kMostLongNameBytes, "parameters"));
-    std::erase(request.custom_tools, tool.name);
     echo += (echo.empty() ? "" : ", ") + (custom ? text::WriteJson(json) : EchoFunction(entry, tool));
     if (custom) request.custom_tools.push_back(tool.name);
-    OfferTool(request.completion, std::move(tool));
+    TRY(OfferTool(request.completion, std::move(tool), entry.Path("name")));
   }
   return "[" + echo + "]";
 }
