@@ -2,13 +2,13 @@
 
 #include <array>
 #include <cinttypes>
-#include <cstdarg>
 #include <cstdio>
 #include <memory>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include "apps/add_text.h"
 #include "apps/commands.h"
 #include "checkpoint/checkpoint.h"
 #include "plan/counts.h"
@@ -165,40 +165,30 @@ ordered_json ReportJson(const Inspected& found) {
   return out;
 }
 
-__attribute__((format(printf, 2, 3))) void Line(std::string& out, const char* format, ...) {
-  char line[512];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(line, sizeof line, format, arguments);
-  va_end(arguments);
-  out += line;
-  out += '\n';
-}
-
 void LayersText(const ModelConfig& c, std::string& out) {
   out += "\nlayer  attention  ratio  rope theta  yarn  routing\n";
   for (std::int64_t i = 0; i < c.layers + c.drafter_modules; ++i) {
     const bool drafter = i >= c.layers;
     const std::int64_t ratio = drafter ? 0 : c.compress_ratios[static_cast<std::size_t>(i)];
     const std::string name = drafter ? "mtp." + std::to_string(i - c.layers) : std::to_string(i);
-    Line(out, "%5s  %-9s  %5" PRId64 "  %10.0f  %-4s  %s", name.c_str(), AttentionName(ratio), ratio, ratio == 0 ? c.rope_theta : c.compress_rope_theta,
+    AddLine(out, "%5s  %-9s  %5" PRId64 "  %10.0f  %-4s  %s", name.c_str(), AttentionName(ratio), ratio, ratio == 0 ? c.rope_theta : c.compress_rope_theta,
          ratio != 0 && c.has_yarn ? "yes" : "no", !drafter && i < c.hash_layers ? "hash" : "score");
   }
 }
 
 void CostsText(const ModelConfig& c, std::string& out) {
   out += "\ncache         bf16            fp8 rows        fp8 rows, fp4 index\n";
-  Line(out, "per token     %-14.1f  %-14.1f  %.1f bytes", plan::CacheBytesPerToken(c, CacheFormat::kBf16), plan::CacheBytesPerToken(c, CacheFormat::kFp8),
+  AddLine(out, "per token     %-14.1f  %-14.1f  %.1f bytes", plan::CacheBytesPerToken(c, CacheFormat::kBf16), plan::CacheBytesPerToken(c, CacheFormat::kFp8),
        plan::CacheBytesPerToken(c, CacheFormat::kFp8IndexFp4));
   for (const std::int64_t tokens : kContexts) {
     const auto gib = [&](CacheFormat format) { return static_cast<double>(plan::CacheBytes(c, format, tokens)) / 1073741824.0; };
-    Line(out, "at %-9" PRId64 "  %-14.4f  %-14.4f  %.4f GiB", tokens, gib(CacheFormat::kBf16), gib(CacheFormat::kFp8), gib(CacheFormat::kFp8IndexFp4));
+    AddLine(out, "at %-9" PRId64 "  %-14.4f  %-14.4f  %.4f GiB", tokens, gib(CacheFormat::kBf16), gib(CacheFormat::kFp8), gib(CacheFormat::kFp8IndexFp4));
   }
-  Line(out, "state         %.3f MiB per sequence (fp32 compressor buffers)", static_cast<double>(plan::CompressorStateBytes(c)) / 1048576.0);
+  AddLine(out, "state         %.3f MiB per sequence (fp32 compressor buffers)", static_cast<double>(plan::CompressorStateBytes(c)) / 1048576.0);
   out += "\nGFLOP per token   linear      attention   index       total\n";
   for (const std::int64_t tokens : kContexts) {
     const plan::Flops flops = plan::FlopsPerToken(c, tokens);
-    Line(out, "at %-13" PRId64 "  %-10.4g  %-10.4g  %-10.4g  %.4g", tokens, flops.Linear() / 1e9, flops.attention / 1e9, flops.index_scores / 1e9,
+    AddLine(out, "at %-13" PRId64 "  %-10.4g  %-10.4g  %-10.4g  %.4g", tokens, flops.Linear() / 1e9, flops.attention / 1e9, flops.index_scores / 1e9,
         flops.Total() / 1e9);
   }
 }
@@ -208,25 +198,25 @@ std::string ReportText(const Inspected& found) {
   const ModelConfig& c = *found.config;
   const plan::ParameterCounts counts = plan::CountParameters(c);
   std::string out = "DeepSeek-V4 (" + c.model_type + ")\n";
-  Line(out, "%" PRId64 " layers, width %" PRId64 ", %" PRId64 " heads of %" PRId64 " (%" PRId64 " rotated), %" PRId64 " streams, vocabulary %" PRId64
+  AddLine(out, "%" PRId64 " layers, width %" PRId64 ", %" PRId64 " heads of %" PRId64 " (%" PRId64 " rotated), %" PRId64 " streams, vocabulary %" PRId64
             ", %" PRId64 " positions",
        c.layers, c.hidden_size, c.heads, c.head_dim, c.rope_dim, c.streams, c.vocab_size, c.max_positions);
-  Line(out, "%" PRId64 " experts of %" PRId64 " (%" PRId64 " per token and 1 shared), window %" PRId64 ", index top-k %" PRId64 ", drafter %s x%" PRId64,
+  AddLine(out, "%" PRId64 " experts of %" PRId64 " (%" PRId64 " per token and 1 shared), window %" PRId64 ", index top-k %" PRId64 ", drafter %s x%" PRId64,
        c.experts, c.expert_intermediate, c.experts_per_token, c.window, c.index_top_k, DrafterName(c.drafter), c.drafter_modules);
   LayersText(c, out);
-  Line(out, "\nparameters        %" PRIu64 " (%.2f B), active per token %" PRIu64 " (%.2f B)", counts.total, static_cast<double>(counts.total) / 1e9,
+  AddLine(out, "\nparameters        %" PRIu64 " (%.2f B), active per token %" PRIu64 " (%.2f B)", counts.total, static_cast<double>(counts.total) / 1e9,
        counts.active, static_cast<double>(counts.active) / 1e9);
-  if (counts.drafter_total > 0) Line(out, "  drafter         %" PRIu64 ", active %" PRIu64, counts.drafter_total, counts.drafter_active);
-  for (const auto& [part, count] : counts.by_part) Line(out, "  %-15s %" PRIu64, PartName(part), count);
-  if (!found.bytes.empty()) Line(out, "\nbytes (%s)", found.stored ? "stored" : "official format");
+  if (counts.drafter_total > 0) AddLine(out, "  drafter         %" PRIu64 ", active %" PRIu64, counts.drafter_total, counts.drafter_active);
+  for (const auto& [part, count] : counts.by_part) AddLine(out, "  %-15s %" PRIu64, PartName(part), count);
+  if (!found.bytes.empty()) AddLine(out, "\nbytes (%s)", found.stored ? "stored" : "official format");
   std::uint64_t total = 0;
   for (const auto& [dtype, count] : found.bytes) {
-    Line(out, "  %-15s %" PRIu64, std::string(tensor::DTypeName(dtype)).c_str(), count);
+    AddLine(out, "  %-15s %" PRIu64, std::string(tensor::DTypeName(dtype)).c_str(), count);
     total += count;
   }
-  if (total > 0) Line(out, "  %-15s %" PRIu64 " (%.2f GiB)", "all", total, static_cast<double>(total) / 1073741824.0);
+  if (total > 0) AddLine(out, "  %-15s %" PRIu64 " (%.2f GiB)", "all", total, static_cast<double>(total) / 1073741824.0);
   CostsText(c, out);
-  if (found.stored) Line(out, "\nodd: %zu", found.odd.size());
+  if (found.stored) AddLine(out, "\nodd: %zu", found.odd.size());
   for (std::size_t i = 0; i < std::min(found.odd.size(), kOddNamed); ++i) out += "  " + Text(found.odd[i]) + "\n";
   if (found.odd.size() > kOddNamed) out += "  …\n";
   return out;

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
 #include <cstdio>
+
+#include "apps/add_text.h"
 
 namespace baleen::apps {
 namespace {
@@ -34,15 +35,6 @@ std::vector<double> Gaps(const std::vector<RequestTimes>& times) {
     for (std::size_t i = 1; i < request.tokens.size(); ++i) gaps.push_back(request.tokens[i] - request.tokens[i - 1]);
   }
   return gaps;
-}
-
-[[gnu::format(printf, 2, 3)]] void Add(std::string& svg, const char* format, ...) {
-  char text[512];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  svg += text;
 }
 
 std::string Escaped(const std::string& text) {
@@ -80,7 +72,7 @@ void DrawTimeAxis(std::string& svg, double bottom, double span, double top) {
   const double step = RoundStep(span, 8), scale = (kWidth - kLeft - kRight) / span;
   for (double t = 0; t <= span * 1.0001; t += step) {
     const double x = kLeft + t * scale;
-    Add(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='g'/><text x='%.1f' y='%.1f' text-anchor='middle'>%s</text>\n", x, top, x, bottom, x,
+    AddText(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='g'/><text x='%.1f' y='%.1f' text-anchor='middle'>%s</text>\n", x, top, x, bottom, x,
         bottom + 16, TimeText(t).c_str());
   }
 }
@@ -93,21 +85,21 @@ double DrawRequests(std::string& svg, const std::vector<RequestTimes>& times, do
     const RequestTimes& request = times[line * times.size() / lines];
     const double y = kTop + kLine * static_cast<double>(line), first = request.tokens.empty() ? request.ended : request.tokens.front();
     const auto bar = [&](double from, double to, const char* kind) {
-      Add(svg, "<rect x='%.2f' y='%.1f' width='%.2f' height='%.1f' class='%s'/>\n", kLeft + from * scale, y + 1, std::max(0.0, (to - from) * scale), kLine - 2, kind);
+      AddText(svg, "<rect x='%.2f' y='%.1f' width='%.2f' height='%.1f' class='%s'/>\n", kLeft + from * scale, y + 1, std::max(0.0, (to - from) * scale), kLine - 2, kind);
     };
     bar(request.submitted, request.started, "w");
     bar(request.started, first, "r");
     bar(first, request.ended, "a");
   }
-  Add(svg, "<text x='%.1f' y='%.1f' text-anchor='end'>requests</text>\n", kLeft - 8, kTop + 10);
+  AddText(svg, "<text x='%.1f' y='%.1f' text-anchor='end'>requests</text>\n", kLeft - 8, kTop + 10);
   return bottom;
 }
 
 /// The share of values that stay below each time, on a logarithmic axis of time.
 void DrawSpread(std::string& svg, std::vector<double> values, double left, double top, const char* title) {
   const double width = (kWidth - kLeft - kRight - kGap) / 2;
-  Add(svg, "<text x='%.1f' y='%.1f' class='h'>%s</text>\n", left, top - 10, title);
-  Add(svg, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='f'/>\n", left, top, width, kPlotHeight);
+  AddText(svg, "<text x='%.1f' y='%.1f' class='h'>%s</text>\n", left, top - 10, title);
+  AddText(svg, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='f'/>\n", left, top, width, kPlotHeight);
   if (values.empty()) return;
   std::sort(values.begin(), values.end());
   const double least = std::max(1e-6, values.front()), low = std::floor(std::log10(least));
@@ -115,19 +107,19 @@ void DrawSpread(std::string& svg, std::vector<double> values, double left, doubl
   const auto x_of = [&](double v) { return left + (std::log10(std::max(v, least)) - low) / (high - low) * width; };
   for (double power = low; power <= high + 0.5; ++power) {
     const double place = left + (power - low) / (high - low) * width;
-    Add(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='g'/><text x='%.1f' y='%.1f' text-anchor='middle'>%s</text>\n", place, top, place,
+    AddText(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='g'/><text x='%.1f' y='%.1f' text-anchor='middle'>%s</text>\n", place, top, place,
         top + kPlotHeight, place, top + kPlotHeight + 16, TimeText(std::pow(10, power)).c_str());
   }
   for (const double share : {0.5, 0.99}) {
     const double y = top + (1 - share) * kPlotHeight;
-    Add(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='g'/><text x='%.1f' y='%.1f' text-anchor='end'>p%.0f</text>\n", left, y, left + width, y,
+    AddText(svg, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='g'/><text x='%.1f' y='%.1f' text-anchor='end'>p%.0f</text>\n", left, y, left + width, y,
         left - 6, y + 4, share * 100);
   }
   svg += "<polyline class='c' points='";
   const std::size_t points = std::min<std::size_t>(values.size(), 400);
   for (std::size_t i = 0; i < points; ++i) {
     const std::size_t at = points == 1 ? 0 : i * (values.size() - 1) / (points - 1);
-    Add(svg, "%.1f,%.1f ", x_of(values[at]), top + kPlotHeight * (1 - static_cast<double>(at + 1) / static_cast<double>(values.size())));
+    AddText(svg, "%.1f,%.1f ", x_of(values[at]), top + kPlotHeight * (1 - static_cast<double>(at + 1) / static_cast<double>(values.size())));
   }
   svg += "'/>\n";
 }
@@ -157,16 +149,16 @@ std::string LoadSvg(const std::vector<RequestTimes>& times, const LoadFigures& f
   const double lines = static_cast<double>(std::min(times.size(), kMostLines)), spread_top = kTop + kLine * lines + 84;
   const double height = spread_top + kPlotHeight + 40;
   std::string svg;
-  Add(svg, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %.0f %.0f' width='%.0f' height='%.0f' font-family='sans-serif' font-size='11'>\n", kWidth, height,
+  AddText(svg, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %.0f %.0f' width='%.0f' height='%.0f' font-family='sans-serif' font-size='11'>\n", kWidth, height,
       kWidth, height);
   svg +=
       "<style>text{fill:#333}.t{font-size:15px;font-weight:bold}.h{font-size:12px;font-weight:bold}.g{stroke:#ddd}.f{fill:none;stroke:#999}"
       ".w{fill:#c9c9c9}.r{fill:#4878a8}.a{fill:#67a05a}.c{fill:none;stroke:#b3523c;stroke-width:2}</style>\n<rect width='100%' height='100%' fill='white'/>\n";
-  Add(svg, "<text x='%.0f' y='22' class='t'>", kLeft);
+  AddText(svg, "<text x='%.0f' y='22' class='t'>", kLeft);
   svg += Escaped(title) + "</text>\n";
-  Add(svg, "<text x='%.0f' y='40'>%zu requests, %.1f tokens/s; %.0f %% of the prompt tokens from the cache</text>\n", kLeft, times.size(), figures.tokens_per_second,
+  AddText(svg, "<text x='%.0f' y='40'>%zu requests, %.1f tokens/s; %.0f %% of the prompt tokens from the cache</text>\n", kLeft, times.size(), figures.tokens_per_second,
       100 * figures.hit_rate);
-  Add(svg, "<g transform='translate(%.0f,50)'><rect width='10' height='8' class='w'/><text x='14' y='8'>waits</text><rect x='60' width='10' height='8' class='r'/>"
+  AddText(svg, "<g transform='translate(%.0f,50)'><rect width='10' height='8' class='w'/><text x='14' y='8'>waits</text><rect x='60' width='10' height='8' class='r'/>"
            "<text x='74' y='8'>reads its prompt</text><rect x='170' width='10' height='8' class='a'/><text x='184' y='8'>writes</text></g>\n", kLeft);
   DrawRequests(svg, times, std::max(1e-3, figures.seconds));
   DrawSpread(svg, FirstTokens(times), kLeft, spread_top, "time to the first token (share of requests)");

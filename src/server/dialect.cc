@@ -19,6 +19,7 @@ HttpResponse ErrorResponse(const completion::RequestError& error, bool messages,
     response = {error.status, completion::WriteOpenAiError(error)};
   }
   if (!request_id.empty()) response.headers.emplace_back(messages ? "request-id" : "x-request-id", request_id);
+  if (response.status == 409) response.headers.emplace_back("x-should-retry", "false");  // SDKs take a conflict for one that passes
   if (MayTryAgain(response.status)) response.headers.emplace_back("retry-after", kRetrySeconds);
   return response;
 }

@@ -93,6 +93,17 @@ class Document(server_process.Case):
             answer = self.server.chat(response_format={"type": "json_schema", "json_schema": {"schema": {keyword: {}}}}, max_tokens=1, headers=self.HEADERS)
             self.assertEqual(answer.status, 400, keyword)
 
+    def test_two_tools_of_one_name(self):
+        turn, schema = [{"role": "user", "content": "1+1"}], {"type": "object"}
+        for path, tool, field in (("/v1/chat/completions", {"type": "function", "function": {"name": "f"}}, "tools[1].function.name"),
+                                  ("/v1/responses", {"type": "function", "name": "f", "parameters": schema}, "tools[1].name"),
+                                  ("/v1/messages", {"name": "f", "input_schema": schema}, "tools[1].name")):
+            self.assertIn("409", self.document["paths"][path]["post"]["responses"])
+            body = {"model": "plankton", "input" if path == "/v1/responses" else "messages": turn, "max_tokens": 1, "tools": [tool, tool]}
+            answer = self.server.post(path, body, headers=self.HEADERS)
+            self.assertEqual((answer.status, answer.headers.get("x-should-retry")), (409, "false"), path)
+            self.assertIn(field, answer.body.decode())
+
     def test_the_key_is_asked_for_where_it_is_needed(self):
         self.assertNotIn({}, self.document["security"])
         server = server_process.Server()
