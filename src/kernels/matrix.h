@@ -11,6 +11,7 @@ enum class Format : std::uint8_t {
   kBf16,  // 2 bytes
   kFp8,   // e4m3, one e8m0 scale per 128 × 128 block
   kFp4,   // e2m1, two a byte, low nibble first; one e8m0 scale per row and 32 columns
+  kInt8,  // whole numbers, one fp32 scale per row
 };
 
 /// A weight matrix where it lies, row-major [n, k], no alignment promised.
@@ -19,11 +20,12 @@ struct Matrix {
   const std::byte* data = nullptr;
   const std::uint8_t* scales = nullptr;  // kFp8: [ceil(n/128), ceil(k/128)]; kFp4: [n, ceil(k/32)]; else null
   std::int64_t n = 0, k = 0;
+  const float* row_scales = nullptr;  // kInt8: [n]; else null
 };
 
 /// Bytes of one row. k is even for kFp4.
 [[gnu::always_inline]] inline constexpr std::int64_t RowBytes(Format format, std::int64_t k) noexcept {
-  return format == Format::kF32 ? 4 * k : format == Format::kBf16 ? 2 * k : format == Format::kFp8 ? k : k / 2;
+  return format == Format::kF32 ? 4 * k : format == Format::kBf16 ? 2 * k : format == Format::kFp4 ? k / 2 : k;
 }
 
 /// Columns that share one scale; also the block of the summation order.

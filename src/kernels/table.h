@@ -2,6 +2,7 @@
 
 #include "hardware/cpu.h"
 #include "kernels/attention.h"
+#include "kernels/byte_linear.h"
 #include "kernels/cache_rows.h"
 #include "kernels/linear.h"
 #include "kernels/norm.h"
@@ -15,6 +16,8 @@ namespace baleen::kernels {
 struct Table {
   void (*linear)(const LinearArgs&) noexcept;
   void (*quantize)(const QuantizeArgs&) noexcept;
+  void (*byte_linear)(const ByteLinearArgs&) noexcept;
+  void (*byte_quantize)(const ByteQuantizeArgs&) noexcept;
   void (*norm)(const NormArgs&) noexcept;
   void (*head_norm)(const HeadNormArgs&) noexcept;
   void (*rotate)(const RotateArgs&) noexcept;
@@ -39,7 +42,7 @@ struct Table {
 };
 
 /// Stack that a thread touches at most in a leaf operation (the many-row linear layers); part of the memory plan.
-inline constexpr std::uint64_t kStackBytes = 176 * 1024;
+inline constexpr std::uint64_t kStackBytes = 192 * 1024;
 
 /// The table of an instruction set that this machine supports (hardware::ChooseIsa).
 const Table& TableFor(hardware::Isa isa) noexcept;

@@ -259,6 +259,7 @@ inline void LinearOnTiles(const LinearArgs& args) noexcept {
     case Format::kFp8: return MultiplyOnTiles<Tiles, Fp8Tile>(tiles, args, scratch);
     case Format::kFp4: return MultiplyOnTiles<Tiles, Fp4Tile>(tiles, args, scratch);
     case Format::kBf16: return MultiplyOnTiles<Tiles, Bf16Tile>(tiles, args, scratch);
-    case Format::kF32: return;
+    case Format::kF32:
+    case Format::kInt8: return;
   }
 }

@@ -475,7 +475,8 @@ template <class Row>
 [[gnu::always_inline]] inline bool ComputedByDots(const LinearArgs& args) noexcept {
   if (args.row_end <= args.row_begin || args.rows < (args.weight.format == Format::kFp4 ? 1 : 2)) return false;
   switch (args.weight.format) {
-    case Format::kF32: return false;
+    case Format::kF32:
+    case Format::kInt8: return false;
     case Format::kBf16: return LinearByDots<Bf16Row>(args);
     case Format::kFp8: return LinearByDots<Fp8Row>(args);
     case Format::kFp4: return LinearByDots<Fp4Row>(args);

@@ -15,7 +15,9 @@ namespace {
 
 #include "kernels/avx512/lanes.inl"
 #include "kernels/wide/math.inl"
+#include "kernels/avx512_vnni/bytes.inl"
 #include "kernels/avx512_vnni/index.inl"
+#include "kernels/wide/byte_linear.inl"
 
 /// What is not scored by bytes goes where it went before.
 void (*index_score_below)(const IndexScoreArgs&) noexcept = nullptr;
@@ -24,11 +26,19 @@ void IndexScore(const IndexScoreArgs& args) noexcept {
   if (!ScoredByBytes(args, index_score_below)) index_score_below(args);
 }
 
+/// What bytes do not fit goes where it went before.
+void (*byte_linear_below)(const ByteLinearArgs&) noexcept = nullptr;
+
+void ByteLinear(const ByteLinearArgs& args) noexcept { ByteLinearOr(args, byte_linear_below); }
+
 }  // namespace
 
 void Overlay(Table& table) noexcept {
   index_score_below = table.index_score;
   table.index_score = IndexScore;
+  byte_linear_below = table.byte_linear;
+  table.byte_linear = ByteLinear;
+  table.byte_quantize = ByteQuantize;
 }
 
 }  // namespace baleen::kernels::avx512_vnni

@@ -11,6 +11,8 @@ void Linear(const LinearArgs& args) noexcept;
 void PeakMultiply(std::int64_t steps, std::byte* operands) noexcept;
 std::uint64_t ReadStreams(const std::byte* data, std::int64_t bytes) noexcept;
 void Quantize(const QuantizeArgs& args) noexcept;
+void ByteLinear(const ByteLinearArgs& args) noexcept;
+void ByteQuantize(const ByteQuantizeArgs& args) noexcept;
 void Norm(const NormArgs& args) noexcept;
 void HeadNorm(const HeadNormArgs& args) noexcept;
 void Rotate(const RotateArgs& args) noexcept;

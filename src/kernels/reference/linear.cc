@@ -22,6 +22,7 @@ double Code(const Matrix& w, std::int64_t n, std::int64_t k) noexcept {
       return tensor::FromBf16(value);
     }
     case Format::kFp8: return tensor::FromE4m3(static_cast<std::uint8_t>(row[k]));
+    case Format::kInt8: return static_cast<std::int8_t>(row[k]);
     case Format::kFp4: return tensor::FromE2m1(static_cast<std::uint8_t>(static_cast<std::uint8_t>(row[k / 2]) >> (4 * (k % 2))));
   }
   return 0;

@@ -6,6 +6,8 @@ namespace baleen::kernels::reference {
 void Fill(Table& table) noexcept {
   table.linear = Linear;
   table.quantize = Quantize;
+  table.byte_linear = ByteLinear;
+  table.byte_quantize = ByteQuantize;
   table.norm = Norm;
   table.head_norm = HeadNorm;
   table.rotate = Rotate;

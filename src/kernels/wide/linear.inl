@@ -301,5 +301,6 @@ void Linear(const LinearArgs& args) noexcept {
     case Format::kBf16: return LinearFor<Bf16Row>(args);
     case Format::kFp8: return LinearFor<Fp8Row>(args);
     case Format::kFp4: return LinearFor<Fp4Row>(args);
+    case Format::kInt8: return;  // ByteLinear's
   }
 }

@@ -1,0 +1,82 @@
+// Sixty-four bytes in one register and their dot products. Included inside an unnamed namespace after avx512/lanes.inl. The names are those of
+// avx2/bytes.inl.
+
+struct Bytes { __m512i v; };
+struct ByteSums { __m512i v; };
+
+inline constexpr std::int64_t kByteColumns = 64;  // of one register
+
+// Register tile: its sums fill sixteen lanes.
+inline constexpr int kByteTileRows = 4, kByteTileOutputs = 4, kByteTileSums = 16;
+
+// The instruction takes the weights as unsigned: they are held plus this.
+inline constexpr int kWeightOffset = 128;
+
+// Weights of other groups than this pass's: see kOtherPass in wide/byte_linear.inl.
+inline constexpr std::uint8_t kLeftOut = 64;
+
+[[gnu::always_inline]] inline ByteSums NoByteSums() noexcept { return {_mm512_setzero_si512()}; }
+[[gnu::always_inline]] inline Bytes LoadBytes(const void* p) noexcept { return {_mm512_loadu_si512(p)}; }
+[[gnu::always_inline]] inline void StoreByteColumns(void* p, Bytes a) noexcept { _mm512_storeu_si512(p, a.v); }
+/// sums[i] += Σ of the four products of lane i.
+[[gnu::always_inline]] inline ByteSums DotBytes(Bytes weight, Bytes x, ByteSums sums) noexcept { return {_mm512_dpbusd_epi32(sums.v, weight.v, x.v)}; }
+
+/// 64 whole numbers of a kInt8 row.
+[[gnu::always_inline]] inline Bytes Int8Weights(const std::byte* p) noexcept {
+  return {_mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(static_cast<char>(0x80)))};
+}
+
+struct ShiftedE2m1 {
+  alignas(64) std::uint8_t byte[64];
+};
+constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
+  constexpr int kTwice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
+  ShiftedE2m1 table{};
+  for (int i = 0; i < 64; ++i) {
+    const int value = kTwice[i % 8] << (i / 16);
+    table.byte[i] = static_cast<std::uint8_t>(kWeightOffset + (i % 16 < 8 ? value : -value));
+  }
+  return table;
+}
+inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
+
+/// 64 e2m1 codes from column 64·step of a block, twice their values shifted by their groups' shifts (each times 16; kLeftOut: as if zero).
+template <bool kAll>
+[[gnu::always_inline]] inline Bytes Fp4Weights(const std::byte* p, const std::uint8_t* shifts, std::int64_t step) noexcept {
+  const __m512i first = _mm512_set_epi64(0x0101010101010101, 0x0101010101010101, 0x0101010101010101, 0x0101010101010101, 0, 0, 0, 0);
+  const __m512i of_column = _mm512_broadcastw_epi16(_mm_loadu_si16(shifts + 2 * step));
+  const __m512i shift = _mm512_shuffle_epi8(of_column, first);
+  const __m512i codes = _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  const __m512i nibbles = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x1C18'1410'0C08'0400), codes);
+  const __m512i index = _mm512_ternarylogic_epi32(nibbles, _mm512_set1_epi8(0x0F), shift, 0xEA);  // (nibbles & 15) | shift
+  const __m512i weights = _mm512_permutexvar_epi8(index, _mm512_load_si512(kShiftedE2m1.byte));
+  if constexpr (kAll) return {weights};
+  return {_mm512_mask_mov_epi8(weights, _mm512_test_epi8_mask(shift, _mm512_set1_epi8(kLeftOut)), _mm512_set1_epi8(static_cast<char>(kWeightOffset)))};
+}
+
+template <int kHalf> [[gnu::always_inline]] inline __m512i AddIntHalves(__m512i a, __m512i b) noexcept {
+  const __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
+  if constexpr (kHalf == 8) return _mm512_add_epi32(_mm512_mask_blend_epi32(0xFF00, a, b), _mm512_shuffle_i32x4(a, b, 0x4E));
+  if constexpr (kHalf == 4) return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
+  if constexpr (kHalf == 2) return _mm512_add_epi32(_mm512_mask_blend_epi32(0xCCCC, a, b), _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x4E)));
+  return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)), _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xDD)));
+}
+/// Lane i: the lanes of a[i] added.
+[[gnu::always_inline]] inline Ints SumEachBytes(const ByteSums (&a)[kByteTileSums]) noexcept {
+  __m512i fours[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    fours[i] = AddIntHalves<4>(AddIntHalves<8>(a[i].v, a[4 + i].v), AddIntHalves<8>(a[8 + i].v, a[12 + i].v));
+  }
+  return {AddIntHalves<1>(AddIntHalves<2>(fours[0], fours[1]), AddIntHalves<2>(fours[2], fours[3]))};
+}
+[[gnu::always_inline]] inline Lanes ToFloats(Ints a) noexcept { return {_mm512_cvtepi32_ps(a.v)}; }
+/// The whole numbers of all lanes added.
+[[gnu::always_inline]] inline std::int32_t SumBytes(ByteSums a) noexcept { return _mm512_reduce_add_epi32(a.v); }
+
+/// Lane i is p[i / kRows].
+template <int kRows> [[gnu::always_inline]] inline Lanes ForRowsOf(const float* p) noexcept {
+  const auto at = [](int i) constexpr { return i / kRows; };
+  const __m512i order = _mm512_setr_epi32(at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9), at(10), at(11), at(12), at(13), at(14), at(15));
+  return {_mm512_permutexvar_ps(order, _mm512_loadu_ps(p))};
+}
