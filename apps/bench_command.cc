@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/measure.h"
 #include "apps/open_model.h"
 
 namespace baleen::apps {
@@ -36,8 +37,6 @@ struct Measured {
   std::vector<double> read;  // bytes a second that the team reads from memory: what decode streams weights against
   std::uint64_t hash = 0;
 };
-
-double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// A field of /proc/self/smaps_rollup in bytes: "Rss" counts resident pages, "Anonymous" those of no file. (The Rss lines of
 /// /proc/self/status lag by up to 64 pages a thread.)
@@ -76,13 +75,13 @@ void RunOnce(model::Transformer& model, kvcache::Sequence& sequence, const std::
     Feed(model, sequence, std::span(prompt).subspan(begin, std::min(prompt.size() - begin, static_cast<std::size_t>(model.limits().rows))));
   }
   m.prefill.push_back(static_cast<double>(prompt.size()) / Since(start));
-  m.hash = 0xcbf29ce484222325u;
+  m.hash = kHashBegin;
   start = Clock::now();
   const auto heap = static_cast<std::int64_t>(mallinfo2().uordblks);
   for (std::int64_t i = 0; i < flags.decode; ++i) {
     const auto logits = model.Logits(0);
     const auto next = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-    m.hash = (m.hash ^ static_cast<std::uint64_t>(next)) * 0x100000001b3u;
+    m.hash = Hash(&next, sizeof next, m.hash);
     Feed(model, sequence, {&next, 1});
   }
   m.heap_growth = std::max(m.heap_growth, static_cast<std::int64_t>(mallinfo2().uordblks) - heap);
@@ -104,15 +103,9 @@ Status ReadMemory(backend::Device& device, const hardware::Region& block, Measur
   return {};
 }
 
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
 void Print(const BenchFlags& flags, const library::OpenedModel& opened, const Measured& m) {
   const double excess = static_cast<double>(m.taken_bytes) / static_cast<double>(std::max<std::uint64_t>(m.planned_bytes, 1)) - 1;
-  char hash[20];
-  std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(m.hash));
+  const std::string hash = Hex(m.hash);
   if (flags.json) {
     const nlohmann::ordered_json report = {
         {"model", opened.folder.string()}, {"isa", hardware::IsaName(opened.device->isa())}, {"threads", opened.device->workers().threads()},
@@ -132,7 +125,7 @@ void Print(const BenchFlags& flags, const library::OpenedModel& opened, const Me
               static_cast<double>(m.planned_bytes) / 1048576.0, static_cast<double>(m.taken_bytes) / 1048576.0, 100 * excess, static_cast<long long>(m.heap_growth));
   std::printf("  reading   %10.1f GB/s of memory by %d threads, median of %zu\n", Median(m.read) / 1e9, opened.device->workers().threads(), m.read.size());
   std::printf("  prefill   %10.1f tokens/s, median of %zu (%lld tokens)\n", Median(m.prefill), m.prefill.size(), static_cast<long long>(flags.prompt));
-  std::printf("  decode    %10.1f tokens/s, median of %zu (%lld tokens), output %s\n", Median(m.decode), m.decode.size(), static_cast<long long>(flags.decode), hash);
+  std::printf("  decode    %10.1f tokens/s, median of %zu (%lld tokens), output %s\n", Median(m.decode), m.decode.size(), static_cast<long long>(flags.decode), hash.c_str());
 }
 
 Status RunBench(const BenchFlags& flags) {

@@ -12,7 +12,7 @@
 #include "apps/commands.h"
 #include "apps/engine_flags.h"
 #include "apps/load_report.h"
-#include "hardware/file.h"
+#include "apps/measure.h"
 
 namespace baleen::apps {
 namespace {
@@ -34,8 +34,6 @@ constexpr std::int64_t kBatchPrompt = 16, kBatchAnswer = 256;
 struct BatchFigures {
   std::vector<double> alone, together;  // tokens a second
 };
-
-double Since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 /// Greedy and without an end, so that every run does the same work; `tenant` keeps runs from finding each other's prompts.
 engine::Request RequestFor(const Arrival& arrival, std::int64_t number, std::int64_t vocab, const std::string& tenant, bool drafts) {
@@ -94,11 +92,6 @@ Status MeasureBatch(library::RunningEngine& open, const BenchEngineFlags& flags,
     figures.together.push_back(FiguresOf(all).tokens_per_second);
   }
   return {};
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 nlohmann::ordered_json DraftFigures(const engine::Statistics& statistics) {
@@ -165,11 +158,9 @@ Status RunBenchEngine(const BenchEngineFlags& flags) {
   const LoadFigures load = FiguresOf(times);
   const engine::Statistics statistics = open.engine->statistics();
   if (!flags.svg.empty()) {
-    TRY_ASSIGN(hardware::AtomicFile file, hardware::AtomicFile::Create(flags.svg));
-    TRY(file.Write(LoadSvg(times, load, "baleen bench engine: " + open.model.folder.filename().string() + ", " +
-                                            std::string(hardware::IsaName(open.model.device->isa())) + ", " +
-                                            std::to_string(open.model.device->workers().threads()) + " threads")));
-    TRY(file.Commit());
+    TRY(WriteReport(flags.svg, LoadSvg(times, load, "baleen bench engine: " + open.model.folder.filename().string() + ", " +
+                                                        std::string(hardware::IsaName(open.model.device->isa())) + ", " +
+                                                        std::to_string(open.model.device->workers().threads()) + " threads")));
   }
   (flags.json ? PrintJson : PrintText)(open, flags, batch, load, statistics);
   return {};

@@ -4,14 +4,14 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 #include "apps/commands.h"
 #include "apps/kernel_cases.h"
 #include "apps/kernel_clock.h"
 #include "apps/kernel_report.h"
+#include "apps/machine_peaks.h"
+#include "apps/measure.h"
 #include "diagnostics/progress.h"
-#include "hardware/file.h"
 #include "library/open_model.h"
 
 namespace baleen::apps {
@@ -28,30 +28,6 @@ struct BenchKernelsFlags {
   std::string csv, svg;
   bool json = false;
 };
-
-std::string CpuName() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) == 0 && line.find(':') != std::string::npos) return line.substr(line.find(':') + 2);
-  }
-  return "unknown CPU";
-}
-
-double Since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
-/// The two peaks as cases: they take their turns among the others.
-std::vector<KernelCase> PeakCases(const kernels::Peaks& peaks, int threads, const WeightPool& pool, std::vector<hardware::Region>& operands) {
-  constexpr std::int64_t kLoops = 20;
-  KernelCase read{.op = "read", .format = {}, .arithmetic = {}, .place = "ram"}, multiply{.op = "multiply", .format = {}, .arithmetic = {}, .place = "l1"};
-  const auto bytes = static_cast<std::int64_t>(pool.region().size()) / 4 / threads / 32768 * 32768;
-  read.bytes = static_cast<double>(bytes * threads);
-  read.run = [bytes, threads, &pool, &peaks](int thread, std::int64_t repetition) {
-    [[maybe_unused]] volatile std::uint64_t seen = peaks.read(pool.region().data() + (repetition % 4 * threads + thread) * bytes, bytes);
-  };
-  multiply.flops = peaks.flops * static_cast<double>(peaks.steps * kLoops * threads);
-  multiply.run = [&peaks, &operands](int thread, std::int64_t) { peaks.multiply(kLoops * peaks.steps, operands[static_cast<std::size_t>(thread)].data()); };
-  return {read, multiply};
-}
 
 /// Rounds of one repetition of every case, until the time is over.
 std::vector<std::vector<Repetition>> Measure(KernelClock& clock, const std::vector<KernelCase>& cases, double seconds) {
@@ -74,29 +50,6 @@ std::vector<std::vector<Repetition>> Measure(KernelClock& clock, const std::vect
   return repetitions;
 }
 
-MachineFigures FiguresOf(const kernels::Peaks& peaks, hardware::Isa isa, int threads, const KernelClock& clock, const std::vector<KernelCase>& cases,
-                         const std::vector<std::vector<Repetition>>& repetitions) {
-  MachineFigures machine{.cpu = CpuName(), .isa = std::string(hardware::IsaName(isa)), .tile_instruction = peaks.instruction, .threads = threads};
-  machine.read_bytes_per_second = cases[0].bytes / Count(repetitions[0], clock.best_probe()).seconds;
-  machine.tile_flops = cases[1].flops / Count(repetitions[1], clock.best_probe()).seconds;
-  machine.probe_best_seconds = clock.best_probe();
-  std::vector<double> probes;
-  std::int64_t fast = 0;
-  for (const auto& of_case : repetitions) {
-    for (const Repetition& repetition : of_case) {
-      if (!repetition.clean) continue;
-      probes.push_back(repetition.probe);
-      fast += IsFast(repetition, clock.best_probe());
-    }
-  }
-  if (probes.empty()) return machine;
-  std::sort(probes.begin(), probes.end());
-  machine.probe_median_seconds = probes[probes.size() / 2];
-  machine.fast_share = static_cast<double>(fast) / static_cast<double>(probes.size());
-  machine.fast = machine.fast_share > 0.5;
-  return machine;
-}
-
 KernelFigures FiguresOf(const KernelCase& measured, const std::vector<Repetition>& repetitions, const KernelClock& clock, const MachineFigures& machine, std::uint64_t hash) {
   const Counted counted = Count(repetitions, clock.best_probe());
   KernelFigures line{.op = measured.op, .format = measured.format, .isa = std::string(hardware::IsaName(measured.isa)), .arithmetic = measured.arithmetic, .place = measured.place,
@@ -108,23 +61,13 @@ KernelFigures FiguresOf(const KernelCase& measured, const std::vector<Repetition
   return line;
 }
 
-Status Write(const std::string& path, const std::string& text) {
-  TRY_ASSIGN(hardware::AtomicFile file, hardware::AtomicFile::Create(path));
-  TRY(file.Write(text));
-  return file.Commit();
-}
-
 Status RunBenchKernels(const BenchKernelsFlags& flags) {
   if (!std::isfinite(flags.seconds)) return diagnostics::InvalidInput("--seconds: expected a number from 0.1 up, found none");
   TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
   TRY_ASSIGN(const int threads, library::ThreadsOf(flags.threads));
   const kernels::Peaks& peaks = kernels::TableFor(isa).peaks;
   TRY_ASSIGN(const WeightPool pool, WeightPool::Create());
-  std::vector<hardware::Region> operands;
-  for (int thread = 0; thread < threads; ++thread) {
-    TRY_ASSIGN(hardware::Region region, hardware::Region::Allocate(kernels::kPeakBytes, "the operands of a peak"));
-    operands.push_back(std::move(region));
-  }
+  TRY_ASSIGN(std::vector<hardware::Region> operands, PeakOperands(threads));
   hardware::Workers workers(threads);
   KernelClock clock(workers, peaks);
   std::vector<KernelCase> cases = PeakCases(peaks, workers.threads(), pool, operands);
@@ -137,11 +80,11 @@ Status RunBenchKernels(const BenchKernelsFlags& flags) {
     if (i >= first) hashes[i] = cases[i].hash();
   }
   const auto repetitions = Measure(clock, cases, flags.seconds);
-  const MachineFigures machine = FiguresOf(peaks, isa, workers.threads(), clock, cases, repetitions);
+  const MachineFigures machine = MachineOf(peaks, isa, workers.threads(), clock, cases, repetitions);
   std::vector<KernelFigures> lines;
   for (std::size_t i = first; i < cases.size(); ++i) lines.push_back(FiguresOf(cases[i], repetitions[i], clock, machine, hashes[i]));
-  if (!flags.csv.empty()) TRY(Write(flags.csv, KernelCsv(lines)));
-  if (!flags.svg.empty()) TRY(Write(flags.svg, KernelSvg(machine, lines)));
+  if (!flags.csv.empty()) TRY(WriteReport(flags.csv, KernelCsv(lines)));
+  if (!flags.svg.empty()) TRY(WriteReport(flags.svg, KernelSvg(machine, lines)));
   std::fputs((flags.json ? KernelJson(machine, lines) : KernelText(machine, lines)).c_str(), stdout);
   return {};
 }

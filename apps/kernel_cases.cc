@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "apps/measure.h"
 #include "kernels/table.h"
 
 namespace baleen::apps {
@@ -18,12 +19,7 @@ using kernels::Rounding;
 constexpr std::uint64_t kPoolBytes = std::uint64_t{1} << 28;
 constexpr double kShortestFlops = 6e7;  // of a repetition in cache: about a millisecond
 
-std::uint64_t Fnv(const void* data, std::size_t bytes) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (std::size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3u;
-  return hash;
-}
-std::uint64_t Fnv(const std::vector<float>& values) noexcept { return Fnv(values.data(), 4 * values.size()); }
+std::uint64_t HashOf(const std::vector<float>& values) noexcept { return Hash(values.data(), 4 * values.size()); }
 
 bool Wanted(const std::vector<std::string>& list, const std::string& name) { return list.empty() || std::find(list.begin(), list.end(), name) != list.end(); }
 
@@ -75,7 +71,7 @@ KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, const 
     args.rounding = Rounding::kBf16;
     for (std::int64_t i = 0; i < loops; ++i) kernels::TableFor(isa).linear(args);
   };
-  made.hash = [data, rows, n] { return Fnv(data->y.data(), static_cast<std::size_t>(4 * rows * n)); };
+  made.hash = [data, rows, n] { return Hash(data->y.data(), static_cast<std::size_t>(4 * rows * n)); };
   return made;
 }
 
@@ -134,7 +130,7 @@ void AddAttendCase(hardware::Isa isa, int threads, std::vector<KernelCase>& case
     kernels::TableFor(isa).attend({query.data(), kHeads, data->order.data() + (repetition * threads + thread) % kOrders * kRows, kRows, layout, sink.data(), 0.044f,
                                    Rounding::kBf16, scratch->data() + thread * kernels::AttendScratchFloats(kHeads, kRows, kDim), out->data() + thread * kHeads * kDim});
   };
-  made.hash = [out] { return Fnv(out->data(), static_cast<std::size_t>(4 * kHeads * kDim)); };
+  made.hash = [out] { return Hash(out->data(), static_cast<std::size_t>(4 * kHeads * kDim)); };
   cases.push_back(std::move(made));
 }
 
@@ -152,7 +148,7 @@ void AddIndexCases(hardware::Isa isa, int threads, std::vector<KernelCase>& case
     made.bytes = 4.0 * static_cast<double>(threads * kKeys);
     made.items = threads * kKeys;
     made.run = [=](int thread, std::int64_t) { kernels::TableFor(isa).top_k({ranked.data(), kKeys, kChosen, scratch->data() + thread * kKeys, chosen->data() + thread * kChosen}); };
-    made.hash = [chosen] { return Fnv(chosen->data(), 4 * kChosen); };
+    made.hash = [chosen] { return Hash(chosen->data(), 4 * kChosen); };
     cases.push_back(std::move(made));
   }
   const kernels::IndexRowLayout layout{kernels::RowFormat::kPacked, kDim};
@@ -186,7 +182,7 @@ void AddIndexCases(hardware::Isa isa, int threads, std::vector<KernelCase>& case
                                           floats->data() + thread * kernels::IndexScratchFloats(kDim), score->data() + first});
     }
   };
-  made.hash = [score, data] { return Fnv(*score); };
+  made.hash = [score, data] { return HashOf(*score); };
   cases.push_back(std::move(made));
 }
 

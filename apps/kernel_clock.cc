@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "apps/measure.h"
 #include "diagnostics/check.h"
 
 namespace baleen::apps {
@@ -83,9 +84,7 @@ Counted Count(const std::vector<Repetition>& repetitions, double best_probe) {
   counted.clean = static_cast<std::int64_t>(clean.size());
   counted.fast = fast.size() >= kFewest;
   std::vector<double>& chosen = counted.fast ? fast : !clean.empty() ? clean : all;
-  if (chosen.empty()) return counted;
-  std::nth_element(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(chosen.size() / 2), chosen.end());
-  counted.seconds = chosen[chosen.size() / 2];
+  counted.seconds = Median(std::move(chosen));
   return counted;
 }
 

@@ -1,20 +1,14 @@
 #include "apps/kernel_report.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include <nlohmann/json.hpp>
 
 #include "apps/add_text.h"
+#include "apps/measure.h"
 
 namespace baleen::apps {
 namespace {
-
-std::string Hex(std::uint64_t hash) {
-  char text[20];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
 
 std::string Shape(const KernelFigures& line) { return std::to_string(line.rows) + " x " + std::to_string(line.n) + " x " + std::to_string(line.k); }
 
@@ -33,12 +27,7 @@ std::string KernelJson(const MachineFigures& machine, const std::vector<KernelFi
     row["hash"] = Hex(line.hash);
     rows.push_back(std::move(row));
   }
-  const nlohmann::ordered_json report = {{"machine",
-                                          {{"cpu", machine.cpu}, {"isa", machine.isa}, {"threads", machine.threads}, {"probe", machine.fast ? "fast" : "slow"},
-                                           {"fast_share", machine.fast_share}, {"probe_best_seconds", machine.probe_best_seconds},
-                                           {"probe_median_seconds", machine.probe_median_seconds}, {"read_bytes_per_s", machine.read_bytes_per_second},
-                                           {"tile_bf16_flops", machine.tile_flops}, {"tile_instruction", machine.tile_instruction}}},
-                                         {"rows", rows}};
+  const nlohmann::ordered_json report = {{"machine", MachineJson(machine)}, {"rows", rows}};
   return report.dump(1) + "\n";
 }
 
@@ -54,10 +43,7 @@ std::string KernelCsv(const std::vector<KernelFigures>& lines) {
 }
 
 std::string KernelText(const MachineFigures& machine, const std::vector<KernelFigures>& lines) {
-  std::string text;
-  AddText(text, "%s, %s, %d threads; probe %s (%.0f %% of the clean repetitions are fast; median %.1f us, best %.1f us)\n", machine.cpu.c_str(), machine.isa.c_str(), machine.threads,
-      machine.fast ? "fast" : "slow", 100 * machine.fast_share, 1e6 * machine.probe_median_seconds, 1e6 * machine.probe_best_seconds);
-  AddText(text, "  B, read from memory        %8.1f GB/s\n  R, %-22s %8.1f GFLOP/s\n\n", machine.read_bytes_per_second / 1e9, machine.tile_instruction.c_str(), machine.tile_flops / 1e9);
+  std::string text = MachineText(machine) + "\n";
   AddText(text, "  %-12s %-7s %-10s %-4s %-20s %11s %7s %7s  %-7s %s\n", "op", "format", "isa", "from", "rows x n x k", "median", "of B", "of R", "clean", "output");
   for (const KernelFigures& line : lines) {
     AddText(text, "  %-12s %-7s %-10s %-4s %-20s %8.1f us %7.2f %7.2f  %2lld/%-2lld%s  %.8s", line.op.c_str(), line.format.c_str(), line.isa.c_str(), line.place.c_str(), Shape(line).c_str(),

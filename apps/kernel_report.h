@@ -4,20 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "apps/kernel_cases.h"
+#include "apps/machine_peaks.h"
 
 namespace baleen::apps {
-
-/// What the machine does at most, measured beside the kernels in the same run.
-struct MachineFigures {
-  std::string cpu, isa, tile_instruction;
-  int threads = 0;
-  bool fast = false;                // the probes of most repetitions were near the best one
-  double fast_share = 0;            // of the clean repetitions
-  double probe_best_seconds = 0, probe_median_seconds = 0;
-  double read_bytes_per_second = 0; // B: eight streams a thread, from memory
-  double tile_flops = 0;            // R: tile_instruction from the first cache, all threads
-};
 
 /// One line of `bench kernels`.
 struct KernelFigures {

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "apps/add_text.h"
+#include "apps/measure.h"
 
 namespace baleen::apps {
 namespace {
@@ -35,18 +36,6 @@ std::vector<double> Gaps(const std::vector<RequestTimes>& times) {
     for (std::size_t i = 1; i < request.tokens.size(); ++i) gaps.push_back(request.tokens[i] - request.tokens[i - 1]);
   }
   return gaps;
-}
-
-std::string Escaped(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '<' || c == '&' || c == '>') {
-      escaped += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
-    } else if (static_cast<unsigned char>(c) >= 0x20) {
-      escaped += c;
-    }
-  }
-  return escaped;
 }
 
 std::string TimeText(double seconds) {
