@@ -9,7 +9,7 @@ namespace baleen::kernels {
 ///   s_k = (q·row_k)·scale;  p_k = exp(s_k − M), M the maximum over the rows;  den = Σ p_k + exp(sink − M)
 ///   out = (Σ round(p_k)·row_k) / den, rounded
 ///
-/// Order     rows in list order, in blocks of 64; M may be the running maximum (accumulators rescaled) or the final one.
+/// Order     rows in list order, in blocks of 64; M may be the running maximum (sums of earlier blocks rescaled) or the final one.
 ///           A head's bits do not depend on the other heads.
 /// Requires  count >= 1.
 struct AttendArgs {
@@ -29,7 +29,7 @@ inline constexpr std::int64_t kAttendBlock = 64;
 
 /// Scratch of AttendArgs for at most `count` rows; every row of the table is content with it.
 constexpr std::int64_t AttendScratchFloats(std::int64_t heads, std::int64_t count, std::int64_t dim) noexcept {
-  return kAttendBlock * dim + heads * (count + kAttendBlock + 16) + 64;
+  return kAttendBlock * dim + heads * (count + 2 * kAttendBlock + dim / 2) + 64;
 }
 
 /// score[s] = Σ_h relu(q[h]·key_first+s)·weight[h] for s in [0, count) (§5). kBf16: the dot, the product and the sum round to bf16; the sum

@@ -80,6 +80,33 @@ TEST(AttendParity, AHeadsBitsDoNotDependOnTheOthers) {
   }
 }
 
+// Instructions that only some machines have compute the same bits: AVX2 has none of them.
+TEST(AttendParity, HasTheSameBitsOnEveryVectorSet) {
+  Numbers numbers(21);
+  constexpr Shape kPanels[] = {{512, 64, 64}, {512, 64, 5}, {192, 64, 3}, {128, 128, 4}, {64, 0, 1}, {160, 32, 9}};
+  for (const Shape& shape : kPanels) {
+    for (const std::int64_t count : {1, 2, 3, 17, 63, 64, 65, 127, 200}) {
+      // Queries of larger numbers have weights that are no normal numbers; rows of larger or smaller numbers than the instruction may take.
+      for (const float size : {1.0f, 30.0f, 300.0f}) {
+        for (const float row_size : {1.0f, 0.0f, 0x1p-70f, 0x1p60f}) {
+          KvRows kv = RandomKvRows(numbers, RowFormat::kPacked, shape.dim, shape.rope, count);
+          if (row_size != 1.0f) {
+            auto x = numbers.Floats(shape.dim, -row_size, row_size);
+            TableFor(hardware::Isa::kReference).pack_kv({kv.layout, x.data(), kv.data.data() + count / 2 * kv.layout.RowBytes()});
+          }
+          auto query = numbers.Floats(shape.heads * shape.dim, -size, size);
+          for (float& x : query) x = tensor::RoundToBf16(numbers.Whole(0, 9) == 0 ? 0.0f : x);
+          const auto sink = numbers.Floats(shape.heads, -2.0f, 2.0f);
+          const auto expected = Attend(hardware::Isa::kAvx2, kv, query, sink, 0, shape.heads, Rounding::kBf16);
+          const auto found = Attend(hardware::BestIsa() < hardware::Isa::kAmx ? hardware::BestIsa() : hardware::Isa::kAvx512, kv, query, sink, 0, shape.heads,
+                                    Rounding::kBf16);
+          ASSERT_TRUE(SameBits(expected, found)) << shape.heads << " heads of " << shape.dim << ", " << count << " rows, queries " << size << ", a row " << row_size;
+        }
+      }
+    }
+  }
+}
+
 TEST(AttendParity, FarApartScoresAndSinksAreExact) {
   for (const auto isa : FastIsas()) {
     Numbers numbers(5);

@@ -1,18 +1,8 @@
 // Attention over rows that are key and value at once, in blocks of kAttendBlock rows with a running maximum.
 //
 // A block is unpacked once for all heads. Scores: lanes along the channels, one FMA chain per lane, added in the tree of Sum. Values: one
-// FMA chain over the rows per channel. Register blocks only choose what runs together, so a head's bits do not depend on the others; at
-// the edges a block repeats its last head or row.
-
-[[gnu::always_inline]] inline std::int64_t AtMost(std::int64_t i, std::int64_t last) noexcept { return i < last ? i : last; }
-
-struct AttendState {
-  float* rows;     // [kAttendBlock, dim] unpacked
-  float* p;        // [heads, kAttendBlock] scores, then weights
-  float* largest;  // [heads]
-  float* den;      // [heads]
-  float* rescale;  // [heads]
-};
+// FMA chain over the block's rows per channel, then one FMA that adds what stood before. Register blocks only choose what runs together, so
+// a head's bits do not depend on the others; at the edges a block repeats its last head or row.
 
 /// p[h][r] = (query_h · row_r)·scale for the heads and rows of one register block.
 [[gnu::always_inline]] inline void ScoreTile(const AttendArgs& args, const AttendState& state, std::int64_t head, std::int64_t row,
@@ -58,25 +48,6 @@ struct AttendState {
   }
 }
 
-/// Turns a head's scores into weights exp(s − M) and carries M, the denominator and the factor of what was summed before.
-[[gnu::always_inline]] inline void Softmax(const AttendArgs& args, const AttendState& state, std::int64_t head, std::int64_t rows, bool first) noexcept {
-  float* p = state.p + head * kAttendBlock;
-  for (std::int64_t r = rows; r < kAttendBlock; ++r) p[r] = -__builtin_inff();
-  Lanes largest = Load(p);
-  for (std::int64_t r = kLanes; r < kAttendBlock; r += kLanes) largest = Max(largest, Load(p + r));
-  const float block = Largest(largest), before = first ? -__builtin_inff() : state.largest[head];
-  const float now = before > block ? before : block;
-  Lanes sum = Zero();
-  for (std::int64_t r = 0; r < kAttendBlock; r += kLanes) {
-    const Lanes weight = Exp(Sub(Load(p + r), Set1(now)));
-    sum = Add(sum, weight);
-    Store(p + r, RoundAs(weight, args.rounding));
-  }
-  state.rescale[head] = first ? 0.0f : ExpOne(before - now);
-  state.den[head] = (first ? 0.0f : state.den[head] * state.rescale[head]) + Sum(sum);
-  state.largest[head] = now;
-}
-
 /// out[h][c] = out[h][c]·rescale[h] + Σ_r p[h][r]·row_r[c] for one register block of heads and kVectors vectors of channels.
 template <int kVectors>
 [[gnu::always_inline]] inline void ValueTile(const AttendArgs& args, const AttendState& state, std::int64_t head, std::int64_t channel, std::int64_t part,
@@ -84,16 +55,13 @@ template <int kVectors>
   const std::int64_t dim = args.layout.dim;
   float* out[kValueHeads];
   const float* p[kValueHeads];
-  Lanes sum[kValueHeads][kVectors];
-#pragma GCC unroll 4
+  float rescale[kValueHeads];
+  Lanes sum[kValueHeads][kVectors] = {};
   for (int h = 0; h < kValueHeads; ++h) {
     const std::int64_t real = AtMost(head + h, args.heads - 1);
     out[h] = args.out + real * dim + channel;
     p[h] = state.p + real * kAttendBlock;
-#pragma GCC unroll 4
-    for (int c = 0; c < kVectors; ++c) {
-      sum[h][c] = first ? Zero() : Mul(part == kLanes ? Load(out[h] + c * kLanes) : LoadPart(out[h], part), Set1(state.rescale[real]));
-    }
+    rescale[h] = state.rescale[real];
   }
   const float* row = state.rows + channel;
   for (std::int64_t r = 0; r < rows; ++r, row += dim) {
@@ -109,12 +77,13 @@ template <int kVectors>
   }
 #pragma GCC unroll 4
   for (int h = 0; h < kValueHeads; ++h) {
+    if (head + h >= args.heads) break;  // a repeated head has been added
 #pragma GCC unroll 4
     for (int c = 0; c < kVectors; ++c) {
       if (part == kLanes) {
-        Store(out[h] + c * kLanes, sum[h][c]);
+        Store(out[h] + c * kLanes, first ? sum[h][c] : Fma(Load(out[h] + c * kLanes), Set1(rescale[h]), sum[h][c]));
       } else {
-        StorePart(out[h], sum[h][c], part);
+        StorePart(out[h], first ? sum[h][c] : Fma(LoadPart(out[h], part), Set1(rescale[h]), sum[h][c]), part);
       }
     }
   }
@@ -136,11 +105,6 @@ template <int kVectors>
   }
 }
 
-inline constexpr std::int64_t kRowsAhead = 12;
-[[gnu::always_inline]] inline void PrefetchRow(const AttendArgs& args, std::int64_t r) noexcept {
-  for (std::int64_t line = 0; line < args.layout.RowBytes(); line += 64) __builtin_prefetch(args.rows[r] + line);
-}
-
 void Attend(const AttendArgs& args) noexcept {
   const std::int64_t dim = args.layout.dim;
   float* p = args.scratch + kAttendBlock * dim;
@@ -156,13 +120,7 @@ void Attend(const AttendArgs& args) noexcept {
     }
     AttendBlock(args, state, rows, begin == 0);
   }
-  for (std::int64_t h = 0; h < args.heads; ++h) {
-    float* out = args.out + h * dim;
-    const Lanes den = Set1(state.den[h] + ExpOne(args.sink[h] - state.largest[h]));
-    std::int64_t c = 0;
-    for (; c + kLanes <= dim; c += kLanes) Store(out + c, RoundAs(Div(Load(out + c), den), args.rounding));
-    if (c < dim) StorePart(out + c, RoundAs(Div(LoadPart(out + c, dim - c), den), args.rounding), dim - c);
-  }
+  Divide(args, state);
 }
 
 /// Sixteen keys (the last one repeated past the end) as keys[channel][key].

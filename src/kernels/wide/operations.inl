@@ -6,6 +6,7 @@
 #include "kernels/wide/linear.inl"
 #include "kernels/wide/norm.inl"
 #include "kernels/wide/cache_rows.inl"
+#include "kernels/wide/softmax.inl"
 #include "kernels/wide/attention.inl"
 #include "kernels/wide/top_k.inl"
 #include "kernels/wide/streams.inl"
