@@ -95,8 +95,8 @@ void AddBenchKernelsCommand(CLI::App& bench, int& exit_code) {
   auto flags = std::make_shared<BenchKernelsFlags>();
   CLI::App* command = bench.add_subcommand("kernels", "Every kernel against what this machine reads and multiplies at most");
   command->add_option("--op", flags->filter.ops, "Only these: linear, attend, index_score, top_k")->check(CLI::IsMember({"linear", "attend", "index_score", "top_k"}));
-  command->add_option("--format", flags->filter.formats, "Only these: bf16, fp8, mxfp4 (weights, keys), packed (cached rows), f32 (scores)")
-      ->check(CLI::IsMember({"bf16", "fp8", "mxfp4", "packed", "f32"}));
+  command->add_option("--format", flags->filter.formats, "Only these: bf16, fp8, mxfp4, int8 (weights, keys), packed (cached rows), f32 (scores)")
+      ->check(CLI::IsMember({"bf16", "fp8", "mxfp4", "int8", "packed", "f32"}));
   command->add_option("--rows", flags->filter.rows, "Linear layers of only so many rows: 1, 4, 8, 16, 32, 64, 128, 256")->check(CLI::Range(std::int64_t{1}, std::int64_t{256}));
   command->add_option("--threads", flags->threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   command->add_option("--seconds", flags->seconds, "Time of the measuring, at least three rounds")->check(CLI::Range(0.1, 36000.0))->capture_default_str();

@@ -32,17 +32,32 @@ std::vector<float> Codes(std::int64_t count, unsigned seed) {
 }
 
 struct LinearOperands {
-  std::vector<float> x, x_scales, y;
+  std::vector<float> x, x_scales, y, row_scales;
+  std::vector<std::int8_t> x_bytes;
   std::vector<std::uint8_t> scales;
 };
 
 constexpr struct {
   Format format;
   const char* name;
-} kFormats[] = {{Format::kBf16, "bf16"}, {Format::kFp8, "fp8"}, {Format::kFp4, "mxfp4"}};
+  bool bytes;  // x as whole numbers: the fast arithmetic
+} kFormats[] = {{Format::kBf16, "bf16", false}, {Format::kFp8, "fp8", false}, {Format::kFp4, "mxfp4", false}, {Format::kFp4, "mxfp4", true}, {Format::kInt8, "int8", true}};
+
+/// One thread's share of a case: the outputs [begin, end) of a matrix at `weight`.
+void MultiplyShare(const kernels::Table& table, const LinearOperands& data, bool bytes, const kernels::Matrix& weight, std::int64_t begin, std::int64_t end,
+                   std::int64_t rows, float* y) {
+  const std::int64_t group = bytes ? kernels::ByteGroup(weight.format, weight.k) : kernels::kActivationGroup, groups = (weight.k + group - 1) / group;
+  if (bytes) {
+    table.byte_linear({weight, begin, end, data.x_bytes.data(), weight.k, nullptr, data.x_scales.data(), groups, rows, y, weight.n, Rounding::kBf16});
+    return;
+  }
+  table.linear({.weight = weight, .row_begin = begin, .row_end = end, .x = data.x.data(), .x_stride = weight.k,
+                .x_scales = weight.scales == nullptr ? nullptr : data.x_scales.data(), .scale_stride = groups, .rows = rows, .y = y, .y_stride = weight.n,
+                .rounding = Rounding::kBf16});
+}
 
 /// y = W x; place "l2": every thread has a matrix of n outputs of its own; "ram": the threads share the outputs of one.
-KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, const char* place, std::int64_t rows, std::int64_t n, std::int64_t k, int threads,
+KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, bool whole, const char* place, std::int64_t rows, std::int64_t n, std::int64_t k, int threads,
                       const WeightPool& pool) {
   const bool in_cache = std::string_view(place) == "l2";
   const std::int64_t matrices = in_cache ? threads : 1, bytes = n * kernels::RowBytes(format, k), groups = (k + 127) / 128;
@@ -51,25 +66,21 @@ KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, const 
   auto data = std::make_shared<LinearOperands>();
   data->x = Codes(rows * k, 1);
   data->x_scales.assign(static_cast<std::size_t>(rows * groups), 0.25f);
+  data->x_bytes.resize(static_cast<std::size_t>(rows * k));
+  for (std::size_t i = 0; i < data->x_bytes.size(); ++i) data->x_bytes[i] = static_cast<std::int8_t>(8 * data->x[i]);
+  data->row_scales.assign(static_cast<std::size_t>(n), 0.125f);
   data->y.resize(static_cast<std::size_t>(matrices * rows * n));
-  data->scales.assign(static_cast<std::size_t>(format == Format::kFp4 ? n * (k / 32) : (n + 127) / 128 * groups), 124);
-  KernelCase made{.op = "linear", .format = name, .arithmetic = "official", .place = place, .isa = isa, .rows = rows, .n = n, .k = k};
-  made.bytes = static_cast<double>(loops * matrices) * static_cast<double>(bytes + (format == Format::kBf16 ? 0 : static_cast<std::int64_t>(data->scales.size())));
+  if (format == Format::kFp8) data->scales.assign(static_cast<std::size_t>((n + 127) / 128 * groups), 124);
+  if (format == Format::kFp4) data->scales.assign(static_cast<std::size_t>(n * (k / 32)), 124);
+  KernelCase made{.op = "linear", .format = name, .arithmetic = whole ? "fast" : "official", .place = place, .isa = isa, .rows = rows, .n = n, .k = k};
+  made.bytes = static_cast<double>(loops * matrices) * static_cast<double>(bytes + static_cast<std::int64_t>(data->scales.size()) + (format == Format::kInt8 ? 4 * n : 0));
   made.flops = static_cast<double>(loops * matrices) * flops;
   made.run = [=, &pool](int thread, std::int64_t repetition) {
-    kernels::LinearArgs args;
-    args.weight = {format, pool.Place(in_cache ? thread : repetition, bytes), format == Format::kBf16 ? nullptr : data->scales.data(), n, k};
-    args.row_begin = in_cache ? 0 : n * thread / threads;
-    args.row_end = in_cache ? n : n * (thread + 1) / threads;
-    args.x = data->x.data();
-    args.x_stride = k;
-    args.x_scales = format == Format::kBf16 ? nullptr : data->x_scales.data();
-    args.scale_stride = groups;
-    args.rows = rows;
-    args.y = data->y.data() + (in_cache ? thread * rows * n : args.row_begin);
-    args.y_stride = n;
-    args.rounding = Rounding::kBf16;
-    for (std::int64_t i = 0; i < loops; ++i) kernels::TableFor(isa).linear(args);
+    const kernels::Matrix weight{format, pool.Place(in_cache ? thread : repetition, bytes), data->scales.empty() ? nullptr : data->scales.data(), n, k,
+                                 data->row_scales.data()};
+    const std::int64_t begin = in_cache ? 0 : n * thread / threads, end = in_cache ? n : n * (thread + 1) / threads;
+    float* y = data->y.data() + (in_cache ? thread * rows * n : begin);
+    for (std::int64_t i = 0; i < loops; ++i) MultiplyShare(kernels::TableFor(isa), *data, whole, weight, begin, end, rows, y);
   };
   made.hash = [data, rows, n] { return Hash(data->y.data(), static_cast<std::size_t>(4 * rows * n)); };
   return made;
@@ -78,20 +89,20 @@ KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, const 
 void AddLinearCases(hardware::Isa isa, int threads, const WeightPool& pool, const CaseFilter& filter, std::vector<KernelCase>& cases) {
   const std::int64_t cache = std::max<std::int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE), std::int64_t{1} << 20);
   const auto wanted = [&](std::int64_t rows) { return filter.rows.empty() || std::find(filter.rows.begin(), filter.rows.end(), rows) != filter.rows.end(); };
-  for (const auto& [format, name] : kFormats) {
+  for (const auto& [format, name, whole] : kFormats) {
     if (!Wanted(filter.formats, name)) continue;
     const std::int64_t k = 2048, n = std::min<std::int64_t>(512, cache / 2 / kernels::RowBytes(format, k) / 128 * 128);
     for (const std::int64_t rows : {1, 4, 8, 16}) {
-      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, "ram", rows, 4096, 4096, threads, pool));
+      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "ram", rows, 4096, 4096, threads, pool));
     }
-    if (wanted(1)) cases.push_back(LinearCase(isa, format, name, "ram", 1, 4096, 2048, threads, pool));
+    if (wanted(1)) cases.push_back(LinearCase(isa, format, name, whole, "ram", 1, 4096, 2048, threads, pool));
     for (const std::int64_t rows : {1, 16, 32, 64, 128}) {
-      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, "l2", rows, n, k, threads, pool));
+      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "l2", rows, n, k, threads, pool));
     }
     for (const std::int64_t rows : {32, 64, 128, 256}) {
-      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, "ram", rows, 2048, 4096, threads, pool));
+      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "ram", rows, 2048, 4096, threads, pool));
     }
-    if (wanted(1) && isa != hardware::Isa::kReference) cases.push_back(LinearCase(hardware::Isa::kReference, format, name, "l2", 1, n, k, threads, pool));
+    if (wanted(1) && isa != hardware::Isa::kReference) cases.push_back(LinearCase(hardware::Isa::kReference, format, name, whole, "l2", 1, n, k, threads, pool));
   }
 }
 

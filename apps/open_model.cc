@@ -26,6 +26,10 @@ Result<std::filesystem::path> BundledModel() {
   return diagnostics::NotFound("the bundled model models/plankton was not found beside the program; name a model with --model, or set BALEEN_HOME to the repository");
 }
 
+model::Arithmetic ArithmeticNamed(const std::string& name) {
+  return name == "exact" ? model::Arithmetic::kExact : name == "fast" ? model::Arithmetic::kFast : model::Arithmetic::kOfficial;
+}
+
 }  // namespace
 
 void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model) {
@@ -33,8 +37,8 @@ void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model)
                                                                                      : "Model folder, or hub id in the local cache");
   model->check([](const std::string& name) { return name.empty() ? std::string("expected a folder or hub id, found nothing") : std::string(); });
   if (!has_default_model) model->required();
-  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes) or exact (fp32, nothing quantised)")
-      ->check(CLI::IsMember({"exact", "official"}))
+  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes), exact (fp32, nothing quantised) or fast (FP4 weights times int8 activations)")
+      ->check(CLI::IsMember({"exact", "official", "fast"}))
       ->capture_default_str();
   command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   command.add_flag("!--no-verify", flags.verify, "Do not search the weights for NaN before the start");
@@ -49,7 +53,7 @@ Result<std::filesystem::path> ModelFolder(const ModelFlags& flags) {
 Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags) {
   TRY_ASSIGN(const std::filesystem::path folder, ModelFolder(flags));
   TRY_ASSIGN(library::OpenedModel opened, library::OpenModel({.model = folder.string(),
-                                                              .arithmetic = flags.arithmetic == "exact" ? model::Arithmetic::kExact : model::Arithmetic::kOfficial,
+                                                              .arithmetic = ArithmeticNamed(flags.arithmetic),
                                                               .threads = flags.threads,
                                                               .verify = flags.verify}));
   if (flags.verify && !opened.verified) diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");

@@ -14,21 +14,24 @@ using kernels::Matrix;
 using kernels::Rounding;
 using kernels::RowFormat;
 
-/// Activations of a step: plain numbers, and after Quantize also the e4m3 form that FP8 and FP4 weights multiply in official arithmetic.
+/// Activations of a step: plain numbers, and after Quantize also the form that quantised weights multiply: e4m3 for FP8 and FP4 in official
+/// arithmetic, bytes for FP4 and INT8 in fast arithmetic.
 struct Numbers {
   const float* x = nullptr;       // [rows, d]
   const float* codes = nullptr;   // [rows, d] e4m3 values, or null: weights multiply x
-  const float* scales = nullptr;  // [rows, ceil(d/128)]
+  const float* scales = nullptr;  // [rows, ceil(d/128)]; with bytes [rows, ceil(d/512)]
   std::int64_t d = 0;
+  const std::int8_t* bytes = nullptr;  // [rows, d], or null; never beside codes
 };
 
-/// Where activations are written: plain numbers and, where codes are given, their quantised form too (§9.2).
+/// Where activations are written: plain numbers and, where codes or bytes are given, their quantised form too (§9.2).
 struct QuantizedBuffer {
   float* x = nullptr;
-  float* codes = nullptr;   // null in exact arithmetic; never x
+  float* codes = nullptr;   // official arithmetic, else null; never x
   float* scales = nullptr;
+  std::int8_t* bytes = nullptr;  // fast arithmetic, else null
 
-  Numbers Of(std::int64_t d) const noexcept { return {x, codes, scales, d}; }
+  Numbers Of(std::int64_t d) const noexcept { return {x, codes, scales, d, bytes}; }
 };
 
 /// streams[r, j, :] = table[tokens[r], :] for every stream j (§2.1).
@@ -96,7 +99,7 @@ struct Quantize {
   std::int64_t rows = 0, d = 0;
 };
 
-/// y = W x for every row; the quantised form of x is used where it is given and the weight is FP8 or FP4.
+/// y = W x for every row; the quantised form of x is used where it is given and the weight takes it: codes for FP8 and FP4, bytes for FP4.
 struct Linear {
   Matrix weight;
   Numbers x;

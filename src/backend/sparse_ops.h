@@ -110,6 +110,9 @@ struct ExpertWeights {
   Matrix gate, up, down;  // w1, w3, w2
 };
 
+/// How an expert's hidden numbers meet its down projection: as they are; as e4m3 (official arithmetic, FP8 and FP4); as bytes (fast, FP4).
+enum class HiddenForm : std::uint8_t { kPlain, kCodes, kBytes };
+
 /// y = round(Σ_e down_e(weight·swiglu(gate_e x, up_e x)) + shared(x)): experts in ascending id, then the shared one, fp32 (§6.3).
 struct RunExperts {
   const ExpertWeights* experts = nullptr;  // [expert_count], the shared expert last
@@ -119,7 +122,7 @@ struct RunExperts {
   const std::int32_t* chosen = nullptr;
   const float* weights = nullptr;
   float limit = 0;
-  bool quantized = false;                  // official arithmetic: FP8 and FP4 weights multiply e4m3 activations
+  HiddenForm hidden = HiddenForm::kPlain;  // what down projections multiply where their weights take it
   std::int32_t* pair_row = nullptr;        // [rows·(per_token + 1)] scratch
   std::int32_t* pair_of = nullptr;         // [rows·(per_token + 1)] scratch
   std::int64_t* expert_begin = nullptr;    // [expert_count + 1] scratch

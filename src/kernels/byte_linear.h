@@ -43,7 +43,7 @@ struct ByteLinearArgs {
 struct ByteQuantizeArgs {
   const float* x = nullptr;  // [rows, k], contiguous
   std::int64_t rows = 0, k = 0, group = kByteGroup;
-  std::int8_t* codes = nullptr;  // [rows, k]
+  std::int8_t* codes = nullptr;  // [rows, k]; of a single row, they may begin where x does
   float* scales = nullptr;       // [rows, ceil(k/group)]
 };
 

@@ -76,12 +76,24 @@ std::optional<DrafterKind> DrafterOf(Drafts drafts) {
   return std::nullopt;
 }
 
+model::Arithmetic ArithmeticOf(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::kExact:
+      return model::Arithmetic::kExact;
+    case Arithmetic::kOfficial:
+      return model::Arithmetic::kOfficial;
+    case Arithmetic::kFast:
+      break;
+  }
+  return model::Arithmetic::kFast;
+}
+
 Drafts DraftsOf(DrafterKind kind) { return kind == DrafterKind::kMtp ? Drafts::kMtp : kind == DrafterKind::kDspark ? Drafts::kDspark : Drafts::kOff; }
 
 Result<library::RunningEngine> Start(const Options& options) {
   TRY_ASSIGN(library::OpenedModel opened,
              library::OpenModel({.model = options.model,
-                                 .arithmetic = options.arithmetic == Arithmetic::kExact ? model::Arithmetic::kExact : model::Arithmetic::kOfficial,
+                                 .arithmetic = ArithmeticOf(options.arithmetic),
                                  .threads = options.threads,
                                  .verify = options.verify}));
   return library::StartEngine(std::move(opened), {.parallel = options.parallel,

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::int64_t kScoreRows = 8;  // tokens whose index scores are held at once
 
-std::int64_t Groups(std::int64_t channels) noexcept { return (channels + kernels::kActivationGroup - 1) / kernels::kActivationGroup; }
+std::int64_t Groups(std::int64_t channels, std::int64_t group = kernels::kActivationGroup) noexcept { return (channels + group - 1) / group; }
 
 backend::QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int64_t d, bool official) noexcept {
   backend::QuantizedBuffer buffer{.x = arena.Take<float>(rows * d)};
@@ -74,6 +74,10 @@ void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, A
   mix_raw = arena.Take<float>(m * mixes);
   mix = arena.Take<float>(m * mixes);
   x = TakeQuantized(arena, m, d, official);
+  if (arithmetic == Arithmetic::kFast) {
+    x.bytes = arena.Take<std::int8_t>(m * d);
+    x.scales = arena.Take<float>(m * Groups(d, kernels::kByteGroup));
+  }
   y = arena.Take<float>(m * d);
   query_low = TakeQuantized(arena, m, c.q_lora, official);
   query = arena.Take<float>(m * width);

@@ -114,7 +114,7 @@ void Transformer::ChooseEntries(const Layer& layer, const Rows& rows) noexcept {
                                .heads = heads,
                                .dim = dim,
                                .rotation = RotationOf(layer, rows, 0),
-                               .index_quantize = arithmetic_ == Arithmetic::kOfficial,
+                               .index_quantize = arithmetic_ != Arithmetic::kExact,
                                .rounding = rounding_});
   ops.linear(*device_, {w.weights, {.x = a_.x.x, .d = config_.hidden_size}, rows.count, a_.index_weights, rounding_});
   const auto factor = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));

@@ -6,7 +6,7 @@ namespace baleen::model {
 namespace {
 
 kvcache::LayerLayout LayoutOf(const checkpoint::ModelConfig& c, const LayerPlan& plan, Arithmetic arithmetic) {
-  const backend::RowFormat format = arithmetic == Arithmetic::kOfficial ? backend::RowFormat::kPacked : backend::RowFormat::kF32;
+  const backend::RowFormat format = arithmetic == Arithmetic::kExact ? backend::RowFormat::kF32 : backend::RowFormat::kPacked;
   kvcache::LayerLayout layout{.window = c.window, .ratio = plan.ratio, .row = {format, c.head_dim, c.rope_dim}};
   const std::int64_t overlap = plan.attention == AttentionKind::kCsa ? 2 : 1;
   if (plan.attention != AttentionKind::kWindow) layout.tail = {overlap * plan.ratio, overlap * c.head_dim};

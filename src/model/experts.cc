@@ -2,6 +2,19 @@
 
 namespace baleen::model {
 
+namespace {
+
+backend::HiddenForm HiddenFormOf(Arithmetic arithmetic) noexcept {
+  switch (arithmetic) {
+    case Arithmetic::kExact: return backend::HiddenForm::kPlain;
+    case Arithmetic::kOfficial: return backend::HiddenForm::kCodes;
+    case Arithmetic::kFast: break;
+  }
+  return backend::HiddenForm::kBytes;
+}
+
+}  // namespace
+
 /// y = Σ over the chosen experts + the shared one of a_.x (§6).
 void Transformer::RunExperts(const Layer& layer, const Rows& rows) noexcept {
   const backend::Ops& ops = device_->ops();
@@ -28,7 +41,7 @@ void Transformer::RunExperts(const Layer& layer, const Rows& rows) noexcept {
                              .chosen = a_.chosen_experts,
                              .weights = a_.expert_weights,
                              .limit = static_cast<float>(config_.swiglu_limit),
-                             .quantized = arithmetic_ == Arithmetic::kOfficial,
+                             .hidden = HiddenFormOf(arithmetic_),
                              .pair_row = a_.pair_row,
                              .pair_of = a_.pair_of,
                              .expert_begin = a_.expert_begin,

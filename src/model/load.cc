@@ -37,7 +37,7 @@ std::uint64_t OwnedBytes(const Weights& weights) {
 
 Transformer::Transformer(const checkpoint::ModelConfig& config, backend::Device& device, Arithmetic arithmetic, const Limits& limits, Weights weights)
     : config_(ConfigWithin(config, limits.context)), device_(&device), arithmetic_(arithmetic),
-      rounding_(arithmetic == Arithmetic::kOfficial ? backend::Rounding::kBf16 : backend::Rounding::kNone), limits_(limits), weights_(std::move(weights)),
+      rounding_(arithmetic == Arithmetic::kExact ? backend::Rounding::kNone : backend::Rounding::kBf16), limits_(limits), weights_(std::move(weights)),
       cache_layout_(CacheLayoutOf(config, arithmetic, limits)),
       plain_frequencies_(RopeFrequencies(config, false)), compressed_frequencies_(RopeFrequencies(config, true)) {
   CHECK(cache_layout_.layers.size() == weights_.layers.size() + weights_.mtp.size() + (weights_.dspark.empty() ? 0 : weights_.dspark.front().stages.size()));

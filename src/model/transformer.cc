@@ -77,7 +77,7 @@ backend::Rotation Transformer::RotationOf(const Layer& layer, const Rows& rows, 
 }
 
 backend::Numbers Transformer::Quantized(const backend::QuantizedBuffer& buffer, std::int64_t rows, std::int64_t d) noexcept {
-  if (buffer.codes != nullptr) device_->ops().quantize(*device_, {buffer, rows, d});
+  if (buffer.codes != nullptr || buffer.bytes != nullptr) device_->ops().quantize(*device_, {buffer, rows, d});
   return buffer.Of(d);
 }
 

@@ -33,7 +33,7 @@ TEST_P(Allocation, StepsTakeNoMemory) {
   tokens.resize(49, tokens.front());
   std::array<std::int32_t, 2> drafted;
   for (const hardware::Isa isa : Isas()) {
-    for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial}) {
+    for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial, Arithmetic::kFast}) {
       Runner runner(CaseFolder(GetParam()), isa, 2, arithmetic, 64, 16, 2);
       kvcache::Sequence sequence = *kvcache::Sequence::Create(runner.model().cache_layout(), 64);
       const std::int32_t wanted = 0;

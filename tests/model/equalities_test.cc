@@ -22,7 +22,7 @@ struct Case {
 };
 
 std::string CaseName(const testing::TestParamInfo<Case>& info) {
-  std::string name = info.param.name + "_" + std::string(hardware::IsaName(info.param.isa)) + (info.param.arithmetic == Arithmetic::kExact ? "_exact" : "_official");
+  std::string name = info.param.name + "_" + std::string(hardware::IsaName(info.param.isa)) + (info.param.arithmetic == Arithmetic::kFast ? "_fast" : info.param.arithmetic == Arithmetic::kExact ? "_exact" : "_official");
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 }
@@ -31,7 +31,7 @@ std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (const hardware::Isa isa : Isas()) {
     for (const char* name : {"flash", "pro", "base-fp8", "odd", "long", "positions", "short", "hf-names", "dspark", "official-csa"}) {
-      for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial}) cases.push_back({name, isa, arithmetic});
+      for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial, Arithmetic::kFast}) cases.push_back({name, isa, arithmetic});
     }
   }
   return cases;
@@ -138,7 +138,7 @@ TEST(Names, TransformersNamesGiveTheBitsOfOfficialNames) {
   }
   const auto tokens = Prompt("hf-names", hardware::BestIsa());
   for (const hardware::Isa isa : Isas()) {
-    for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial}) {
+    for (const Arithmetic arithmetic : {Arithmetic::kExact, Arithmetic::kOfficial, Arithmetic::kFast}) {
       Runner official(folder, isa, 2, arithmetic, 64, 64), transformers(CaseFolder("hf-names"), isa, 2, arithmetic, 64, 64);
       ExpectSameBits(official.Feed(tokens, {5}), transformers.Feed(tokens, {5}), "names");
     }

@@ -12,7 +12,7 @@ constexpr std::int64_t kRowsPerPart = 4;        // rows of the cheap row-wise op
 constexpr std::int64_t kMixOutputsPerPart = 8;  // of the 24 outputs of a hyper-connection site
 constexpr std::int64_t kFloatsPerPart = 1 << 14;  // elements of the cheap element-wise ones
 
-/// Whether the weight multiplies the quantised form of x.
+/// Whether the weight multiplies the e4m3 form of x.
 bool UsesCodes(const Matrix& weight, const Numbers& x) noexcept {
   return x.codes != nullptr && (weight.format == Format::kFp8 || weight.format == Format::kFp4);
 }
@@ -55,6 +55,11 @@ void WithMixLogits(Device& device, const SiteWeights& site, const float* streams
 
 /// The quantised form of the rows, where it is wanted.
 void QuantizeRows(Device& device, const QuantizedBuffer& buffer, const Span& rows, std::int64_t d) noexcept {
+  if (buffer.bytes != nullptr) {
+    const std::int64_t groups = (d + kernels::kByteGroup - 1) / kernels::kByteGroup;
+    device.kernels().byte_quantize({buffer.x + rows.begin * d, rows.end - rows.begin, d, kernels::kByteGroup, buffer.bytes + rows.begin * d,
+                                    buffer.scales + rows.begin * groups});
+  }
   if (buffer.codes == nullptr) return;
   const std::int64_t groups = (d + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
   device.kernels().quantize({buffer.x + rows.begin * d, rows.end - rows.begin, d, buffer.codes + rows.begin * d, buffer.scales + rows.begin * groups});
@@ -141,13 +146,18 @@ void RunQuantize(Device& device, const Quantize& op) noexcept {
 }
 
 void RunLinear(Device& device, const Linear& op) noexcept {
-  const bool codes = UsesCodes(op.weight, op.x);
-  const std::int64_t scale_stride = (op.x.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup, threads = device.workers().threads();
+  const bool codes = UsesCodes(op.weight, op.x), bytes = op.x.bytes != nullptr && op.weight.format == Format::kFp4;
+  const std::int64_t group = bytes ? kernels::kByteGroup : kernels::kActivationGroup, scale_stride = (op.x.d + group - 1) / group, threads = device.workers().threads();
   const std::int64_t size = OutputsPerPart(op.weight.n, op.rows, 1, device.workers().threads()), parts = Parts(op.weight.n, size);
   // A matrix of one part is cut along the rows.
   const std::int64_t rows = parts == 1 ? std::max<std::int64_t>(1, Parts(op.rows, threads)) : op.rows;
   device.workers().Run(parts * Parts(op.rows, rows), [&](std::int64_t part, int) noexcept {
     const Span outputs = Part(op.weight.n, size, part % parts), span = Part(op.rows, rows, part / parts);
+    if (bytes) {
+      device.kernels().byte_linear({op.weight, outputs.begin, outputs.end, op.x.bytes + span.begin * op.x.d, op.x.d, nullptr, op.x.scales + span.begin * scale_stride,
+                                    scale_stride, span.end - span.begin, op.y + span.begin * op.weight.n + outputs.begin, op.weight.n, op.rounding});
+      return;
+    }
     device.kernels().linear({.weight = op.weight,
                              .row_begin = outputs.begin,
                              .row_end = outputs.end,

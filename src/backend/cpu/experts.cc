@@ -57,7 +57,9 @@ std::int64_t GroupPairs(const RunExperts& op) noexcept {
   return active;
 }
 
-bool UsesCodes(const Matrix& weight, bool quantized) noexcept { return quantized && (weight.format == Format::kFp8 || weight.format == Format::kFp4); }
+bool UsesCodes(const Matrix& weight, bool codes) noexcept { return codes && (weight.format == Format::kFp8 || weight.format == Format::kFp4); }
+bool UsesBytes(const Matrix& weight, bool bytes) noexcept { return bytes && weight.format == Format::kFp4; }
+std::int64_t Groups(std::int64_t channels, std::int64_t group) noexcept { return (channels + group - 1) / group; }
 
 /// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert. The shared expert has the most rows: it begins.
 void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexcept {
@@ -66,6 +68,13 @@ void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexce
     const std::int64_t expert = op.active[active - 1 - part / 2 / parts], begin = op.expert_begin[expert];
     const Span span = Part(op.intermediate, size, part / 2 % parts);
     const Matrix& weight = part % 2 == 0 ? op.experts[expert].gate : op.experts[expert].up;
+    float* y = (part % 2 == 0 ? op.gate : op.up) + begin * op.intermediate + span.begin;
+    const std::int64_t rows = op.expert_begin[expert + 1] - begin;
+    if (UsesBytes(weight, op.x.bytes != nullptr)) {
+      device.kernels().byte_linear({weight, span.begin, span.end, op.x.bytes, op.d, op.pair_row + begin, op.x.scales, Groups(op.d, kernels::kByteGroup), rows, y,
+                                    op.intermediate, op.rounding});
+      return;
+    }
     const bool codes = UsesCodes(weight, op.x.codes != nullptr);
     device.kernels().linear({.weight = weight,
                              .row_begin = span.begin,
@@ -74,17 +83,17 @@ void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexce
                              .x_stride = op.d,
                              .x_rows = op.pair_row + begin,
                              .x_scales = codes ? op.x.scales : nullptr,
-                             .scale_stride = (op.d + kernels::kActivationGroup - 1) / kernels::kActivationGroup,
-                             .rows = op.expert_begin[expert + 1] - begin,
-                             .y = (part % 2 == 0 ? op.gate : op.up) + begin * op.intermediate + span.begin,
+                             .scale_stride = Groups(op.d, kernels::kActivationGroup),
+                             .rows = rows,
+                             .y = y,
                              .y_stride = op.intermediate,
                              .rounding = op.rounding});
   });
 }
 
-/// gate = swiglu(gate, up)·weight for every pair, then its quantised form in place where the down projection wants it.
+/// gate = swiglu(gate, up)·weight for every pair, then its quantised form in place where the down projection wants it: bytes at a row's beginning.
 void Activate(Device& device, const RunExperts& op) noexcept {
-  const std::int64_t groups = (op.intermediate + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
+  const std::int64_t groups = Groups(op.intermediate, kernels::kActivationGroup);
   ForRows(device, op.rows * (op.per_token + 1), [&](std::int64_t i, int) noexcept {
     const kernels::Table& k = device.kernels();
     const std::int64_t row = i / (op.per_token + 1), j = i % (op.per_token + 1), pair = op.pair_of[i];
@@ -92,25 +101,37 @@ void Activate(Device& device, const RunExperts& op) noexcept {
     float* hidden = op.gate + pair * op.intermediate;
     const float weight = j == op.per_token ? 1.0f : op.weights[row * op.per_token + j];
     k.swiglu({hidden, op.up + pair * op.intermediate, op.intermediate, op.limit, weight, op.rounding, hidden});
-    if (UsesCodes(op.experts[expert].down, op.quantized)) k.quantize({hidden, 1, op.intermediate, hidden, op.hidden_scales + pair * groups});
+    float* scales = op.hidden_scales + pair * groups;
+    const Matrix& down = op.experts[expert].down;
+    if (UsesCodes(down, op.hidden == HiddenForm::kCodes)) k.quantize({hidden, 1, op.intermediate, hidden, scales});
+    if (UsesBytes(down, op.hidden == HiddenForm::kBytes)) {
+      k.byte_quantize({hidden, 1, op.intermediate, kernels::kByteGroup, reinterpret_cast<std::int8_t*>(hidden), scales});
+    }
   });
 }
 
 void ProjectDown(Device& device, const RunExperts& op, std::int64_t active) noexcept {
-  const std::int64_t groups = (op.intermediate + kernels::kActivationGroup - 1) / kernels::kActivationGroup;
+  const std::int64_t groups = Groups(op.intermediate, kernels::kActivationGroup);
   const std::int64_t size = OutputsPerPart(op.d, 1, active, device.workers().threads()), parts = Parts(op.d, size);
   device.workers().Run(active * parts, [&](std::int64_t part, int) noexcept {
     const std::int64_t expert = op.active[active - 1 - part / parts], begin = op.expert_begin[expert];
     const Span span = Part(op.d, size, part % parts);
     const Matrix& weight = op.experts[expert].down;
+    const float* hidden = op.gate + begin * op.intermediate;
+    const std::int64_t rows = op.expert_begin[expert + 1] - begin;
+    if (UsesBytes(weight, op.hidden == HiddenForm::kBytes)) {
+      device.kernels().byte_linear({weight, span.begin, span.end, reinterpret_cast<const std::int8_t*>(hidden), 4 * op.intermediate, nullptr,
+                                    op.hidden_scales + begin * groups, groups, rows, op.out + begin * op.d + span.begin, op.d, op.rounding});
+      return;
+    }
     device.kernels().linear({.weight = weight,
                              .row_begin = span.begin,
                              .row_end = span.end,
-                             .x = op.gate + begin * op.intermediate,
+                             .x = hidden,
                              .x_stride = op.intermediate,
-                             .x_scales = UsesCodes(weight, op.quantized) ? op.hidden_scales + begin * groups : nullptr,
+                             .x_scales = UsesCodes(weight, op.hidden == HiddenForm::kCodes) ? op.hidden_scales + begin * groups : nullptr,
                              .scale_stride = groups,
-                             .rows = op.expert_begin[expert + 1] - begin,
+                             .rows = rows,
                              .y = op.out + begin * op.d + span.begin,
                              .y_stride = op.d,
                              .rounding = op.rounding});

@@ -23,6 +23,10 @@ struct ByteScratch {
   alignas(64) float sum[kByteRows / kByteTileRows][kByteOutputs / kByteTileOutputs][kLanes];  // of a tile; whole numbers for kInt8
 };
 
+/// Columns of the block from `at`, and the registers that hold them.
+[[gnu::always_inline]] inline std::int64_t ColumnsFrom(std::int64_t at, std::int64_t k) noexcept { return k - at < kByteBlock ? k - at : kByteBlock; }
+[[gnu::always_inline]] inline std::int64_t StepsFrom(std::int64_t at, std::int64_t k) noexcept { return (ColumnsFrom(at, k) + kByteColumns - 1) / kByteColumns; }
+
 /// Rows of a call that are computed together.
 struct ByteRange {
   std::int64_t first_row, rows, blocks;
@@ -50,9 +54,10 @@ template <Format kFormat>
     const std::int8_t* x = ByteRow(args, range.first_row + i);
     const float* scales = ByteScales(args, range.first_row + i);
     for (std::int64_t block = 0; block < range.blocks; ++block) {
-      const std::int64_t slot = tile * range.blocks + block, rest = k - block * kByteBlock, columns = rest < kByteBlock ? rest : kByteBlock;
+      const std::int64_t slot = tile * range.blocks + block, columns = ColumnsFrom(block * kByteBlock, k);
+      const std::int64_t padded = StepsFrom(block * kByteBlock, k) * kByteColumns;
       std::int8_t* packed = scratch.x[slot][r];
-      if (columns < kByteBlock) __builtin_memset(packed, 0, kByteBlock);
+      if (columns < padded) __builtin_memset(packed + padded - kByteColumns, 0, kByteColumns);
       __builtin_memcpy(packed, x + block * kByteBlock, static_cast<std::size_t>(columns));
       std::int32_t sum = 0;
       if constexpr (kWeightOffset != 0) {
@@ -62,7 +67,7 @@ template <Format kFormat>
           return ones;
         }();
         ByteSums sums = NoByteSums();
-        for (std::int64_t c = 0; c < kByteBlock; c += kByteColumns) sums = DotBytes(LoadBytes(kOnes.byte), LoadBytes(packed + c), sums);
+        for (std::int64_t c = 0; c < padded; c += kByteColumns) sums = DotBytes(LoadBytes(kOnes.byte), LoadBytes(packed + c), sums);
         sum = SumBytes(sums);
       }
       const float scale = scales[kFormat == Format::kInt8 ? 0 : block];
@@ -112,9 +117,9 @@ struct PanelBytes {
   [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept { return LoadBytes(weight[o] + step * kByteColumns); }
 };
 
-/// Sum o · kRows + r of a block: output first + o, row r of x. The lanes of what the tile does not fill are zero.
+/// Sum o · kRows + r of a block's first `steps` registers: output first + o, row r of x. The lanes of what the tile does not fill are zero.
 template <int kRows, int kOut, bool kWhole, class Source>
-[[gnu::always_inline]] inline Ints ByteTile(const Source& source, std::int64_t first, const std::int8_t (*x)[kByteBlock]) noexcept {
+[[gnu::always_inline]] inline Ints ByteTile(const Source& source, std::int64_t first, std::int64_t steps, const std::int8_t (*x)[kByteBlock]) noexcept {
   ByteSums sums[kByteTileSums];
 #pragma GCC unroll 16
   for (ByteSums& sum : sums) sum = NoByteSums();
@@ -123,14 +128,14 @@ template <int kRows, int kOut, bool kWhole, class Source>
 #pragma GCC unroll 16
     for (int o = 0; o < kOut; ++o) {
 #pragma GCC unroll 4
-      for (std::int64_t step = 0; step < kByteBlock / kByteColumns; ++step) {
+      for (std::int64_t step = 0; step < steps; ++step) {
         const Bytes weight = source.template Load<kWhole>(first + o, step);
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r) sums[o * kRows + r] = DotBytes(weight, LoadBytes(x[r] + step * kByteColumns), sums[o * kRows + r]);
       }
     }
   } else {
-    for (std::int64_t step = 0; step < kByteBlock / kByteColumns; ++step) {
+    for (std::int64_t step = 0; step < steps; ++step) {
       Bytes weight[kOut];
 #pragma GCC unroll 4
       for (int o = 0; o < kOut; ++o) weight[o] = source.template Load<kWhole>(first + o, step);
@@ -234,16 +239,19 @@ template <Format kFormat, int kRows, int kOut>
 [[gnu::always_inline]] inline bool FewByteRows(const ByteLinearArgs& args, const ByteRange& range, std::int64_t n, ByteScratch& scratch) noexcept {
   Lanes sum = Zero();
   for (std::int64_t block = 0; block < range.blocks; ++block) {
-    const std::int64_t at = block * kByteBlock;
+    const std::int64_t at = block * kByteBlock, steps = StepsFrom(at, args.weight.k);
     const int passes = BlockPasses<kFormat>(args, n, kOut, at, scratch);
     if (passes == 0) return false;
     Ints t;
-    if (passes == 1 && args.weight.k - at >= kByteBlock) {
+    if (passes == 1 && ColumnsFrom(at, args.weight.k) == kByteBlock) {
       const CodedBytes<kFormat, true> source(args, n, at, scratch.shift[0]);
-      t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, scratch.x[block]));
+      t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kByteColumns, scratch.x[block]));
+    } else if (passes == 1 && ColumnsFrom(at, args.weight.k) % kByteColumns == 0) {
+      const CodedBytes<kFormat, true> source(args, n, at, scratch.shift[0]);
+      t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, steps, scratch.x[block]));
     } else {
       t = AddPasses(passes, scratch.start[block], [&](int pass) __attribute__((noinline)) {
-        return ByteTile<kRows, kOut, false>(CodedBytes<kFormat, false>(args, n, at, scratch.shift[pass]), 0, scratch.x[block]);
+        return ByteTile<kRows, kOut, false>(CodedBytes<kFormat, false>(args, n, at, scratch.shift[pass]), 0, steps, scratch.x[block]);
       });
     }
     sum = AddByteBlock<kFormat>(t, Load(scratch.x_scale[block]), ForRowsOf<kRows>(scratch.weight_scale), sum);
@@ -258,10 +266,10 @@ inline constexpr int kPanelOut = kRows == 3 ? kByteTileOutputs : kByteTileSums /
 
 /// Adds what a block of a decoded panel gives a tile of rows.
 template <Format kFormat, int kRows>
-[[gnu::always_inline]] inline void AddPanelBlock(std::int64_t tile, std::int64_t slot, int passes, ByteScratch& scratch) noexcept {
+[[gnu::always_inline]] inline void AddPanelBlock(std::int64_t tile, std::int64_t slot, std::int64_t steps, int passes, ByteScratch& scratch) noexcept {
   for (int first = 0; first < kByteOutputs; first += kPanelOut<kRows>) {
     const Ints t = AddPasses(passes, scratch.start[slot], [&](int pass) __attribute__((always_inline)) {
-      return ByteTile<kRows, kPanelOut<kRows>, true>(PanelBytes{scratch.weight[pass]}, first, scratch.x[slot]);
+      return ByteTile<kRows, kPanelOut<kRows>, true>(PanelBytes{scratch.weight[pass]}, first, steps, scratch.x[slot]);
     });
     float* sum = scratch.sum[tile][first / kPanelOut<kRows>];
     Store(sum, AddByteBlock<kFormat>(t, Load(scratch.x_scale[slot]), ForRowsOf<kRows>(scratch.weight_scale + first), Load(sum)));
@@ -294,10 +302,10 @@ template <class Body>
 }
 
 template <bool kAll, bool kWhole, Format kFormat>
-[[gnu::always_inline]] inline void DecodeByteBlock(const CodedBytes<kFormat, kAll>& source, std::uint8_t (*weight)[kByteBlock]) noexcept {
+[[gnu::always_inline]] inline void DecodeByteBlock(const CodedBytes<kFormat, kAll>& source, std::int64_t steps, std::uint8_t (*weight)[kByteBlock]) noexcept {
   for (std::int64_t o = 0; o < kByteOutputs; ++o) {
 #pragma GCC unroll 4
-    for (std::int64_t step = 0; step < kByteBlock / kByteColumns; ++step) StoreByteColumns(weight[o] + step * kByteColumns, source.template Load<kWhole>(o, step));
+    for (std::int64_t step = 0; step < steps; ++step) StoreByteColumns(weight[o] + step * kByteColumns, source.template Load<kWhole>(o, step));
   }
 }
 
@@ -306,18 +314,18 @@ template <Format kFormat>
 [[gnu::always_inline]] inline bool ManyByteRows(const ByteLinearArgs& args, const ByteRange& range, std::int64_t n, ByteScratch& scratch) noexcept {
   __builtin_memset(scratch.sum, 0, static_cast<std::size_t>((range.rows + kByteTileRows - 1) / kByteTileRows) * sizeof(scratch.sum[0]));
   for (std::int64_t block = 0; block < range.blocks; ++block) {
-    const std::int64_t at = block * kByteBlock;
+    const std::int64_t at = block * kByteBlock, steps = StepsFrom(at, args.weight.k);
     const int passes = BlockPasses<kFormat>(args, n, kByteOutputs, at, scratch);
     if (passes == 0) return false;
-    if (passes == 1 && args.weight.k - at >= kByteBlock) {
-      DecodeByteBlock<true, true>(CodedBytes<kFormat, true>(args, n, at, scratch.shift[0]), scratch.weight[0]);
+    if (passes == 1 && ColumnsFrom(at, args.weight.k) % kByteColumns == 0) {
+      DecodeByteBlock<true, true>(CodedBytes<kFormat, true>(args, n, at, scratch.shift[0]), steps, scratch.weight[0]);
     } else {
       for (int pass = 0; pass < passes; ++pass) {
-        DecodeByteBlock<false, false>(CodedBytes<kFormat, false>(args, n, at, scratch.shift[pass]), scratch.weight[pass]);
+        DecodeByteBlock<false, false>(CodedBytes<kFormat, false>(args, n, at, scratch.shift[pass]), steps, scratch.weight[pass]);
       }
     }
     ForByteTiles(range, [&]<int kRows>(std::int64_t tile) __attribute__((always_inline)) {
-      AddPanelBlock<kFormat, kRows>(tile, tile * range.blocks + block, passes, scratch);
+      AddPanelBlock<kFormat, kRows>(tile, tile * range.blocks + block, steps, passes, scratch);
     });
   }
   ForByteTiles(range, [&]<int kRows>(std::int64_t tile) __attribute__((always_inline)) { WritePanelTile<kFormat, kRows>(args, range, tile, n, scratch); });
