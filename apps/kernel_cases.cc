@@ -56,9 +56,12 @@ void MultiplyShare(const kernels::Table& table, const LinearOperands& data, bool
                 .rounding = Rounding::kBf16});
 }
 
-/// y = W x; place "l2": every thread has a matrix of n outputs of its own; "ram": the threads share the outputs of one.
+/// Matrices from one repetition of a case to its next: so the caches hold nothing of what a case reads, whichever case was before it.
+constexpr std::int64_t kPlacesApart = 37;
+
+/// y = W x; place "l2": every thread has a matrix of n outputs of its own; "ram": the threads share the outputs of one, the case's `number` times on.
 KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, bool whole, const char* place, std::int64_t rows, std::int64_t n, std::int64_t k, int threads,
-                      const WeightPool& pool) {
+                      const WeightPool& pool, std::size_t number) {
   const bool in_cache = std::string_view(place) == "l2";
   const std::int64_t matrices = in_cache ? threads : 1, bytes = n * kernels::RowBytes(format, k), groups = (k + 127) / 128;
   const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(n) * static_cast<double>(k);
@@ -76,7 +79,7 @@ KernelCase LinearCase(hardware::Isa isa, Format format, const char* name, bool w
   made.bytes = static_cast<double>(loops * matrices) * static_cast<double>(bytes + static_cast<std::int64_t>(data->scales.size()) + (format == Format::kInt8 ? 4 * n : 0));
   made.flops = static_cast<double>(loops * matrices) * flops;
   made.run = [=, &pool](int thread, std::int64_t repetition) {
-    const kernels::Matrix weight{format, pool.Place(in_cache ? thread : repetition, bytes), data->scales.empty() ? nullptr : data->scales.data(), n, k,
+    const kernels::Matrix weight{format, pool.Place(in_cache ? thread : repetition * kPlacesApart + static_cast<std::int64_t>(number), bytes), data->scales.empty() ? nullptr : data->scales.data(), n, k,
                                  data->row_scales.data()};
     const std::int64_t begin = in_cache ? 0 : n * thread / threads, end = in_cache ? n : n * (thread + 1) / threads;
     float* y = data->y.data() + (in_cache ? thread * rows * n : begin);
@@ -93,16 +96,16 @@ void AddLinearCases(hardware::Isa isa, int threads, const WeightPool& pool, cons
     if (!Wanted(filter.formats, name)) continue;
     const std::int64_t k = 2048, n = std::min<std::int64_t>(512, cache / 2 / kernels::RowBytes(format, k) / 128 * 128);
     for (const std::int64_t rows : {1, 4, 8, 16}) {
-      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "ram", rows, 4096, 4096, threads, pool));
+      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "ram", rows, 4096, 4096, threads, pool, cases.size()));
     }
-    if (wanted(1)) cases.push_back(LinearCase(isa, format, name, whole, "ram", 1, 4096, 2048, threads, pool));
+    if (wanted(1)) cases.push_back(LinearCase(isa, format, name, whole, "ram", 1, 4096, 2048, threads, pool, cases.size()));
     for (const std::int64_t rows : {1, 16, 32, 64, 128}) {
-      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "l2", rows, n, k, threads, pool));
+      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "l2", rows, n, k, threads, pool, cases.size()));
     }
     for (const std::int64_t rows : {32, 64, 128, 256}) {
-      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "ram", rows, 2048, 4096, threads, pool));
+      if (wanted(rows)) cases.push_back(LinearCase(isa, format, name, whole, "ram", rows, 2048, 4096, threads, pool, cases.size()));
     }
-    if (wanted(1) && isa != hardware::Isa::kReference) cases.push_back(LinearCase(hardware::Isa::kReference, format, name, whole, "l2", 1, n, k, threads, pool));
+    if (wanted(1) && isa != hardware::Isa::kReference) cases.push_back(LinearCase(hardware::Isa::kReference, format, name, whole, "l2", 1, n, k, threads, pool, cases.size()));
   }
 }
 

@@ -205,7 +205,7 @@ struct CodedWeights {
   }
   [[gnu::always_inline]] void LoadBlock(int o, std::int64_t word, Ints (&out)[4]) const noexcept {
     const std::int64_t column = at + 2 * word;
-    __builtin_prefetch(w[o] + kOutputs * ahead + Row::Bytes(column));  // of the next outputs
+    __builtin_prefetch(w[o] + kOutputs * ahead + Row::Bytes(column), 0, 2);  // of the next outputs, which the first cache has no room for
     PackE2m1Block(w[o] + Row::Bytes(column), scales[o] + column / kWeightGroup, out);
   }
 };

@@ -234,6 +234,15 @@ template <class Tile>
   return t;
 }
 
+/// Asks for the same columns of the next outputs. The last ones ask past the matrix: a prefetch of nothing.
+template <Format kFormat, int kOut>
+[[gnu::always_inline]] inline void PrefetchNext(const CodedBytes<kFormat, true>& source) noexcept {
+  for (std::int64_t o = 0; o < kOut; ++o) {
+    const std::byte* next = source.w + (o + kOut) * source.row_bytes;
+    for (std::int64_t line = 0; line < RowBytes(kFormat, kByteBlock); line += 64) __builtin_prefetch(next + line, 0, 2);
+  }
+}
+
 /// The outputs [n, n + kOut) of few rows, decoded where they are multiplied. False where a block cannot be folded.
 template <Format kFormat, int kRows, int kOut>
 [[gnu::always_inline]] inline bool FewByteRows(const ByteLinearArgs& args, const ByteRange& range, std::int64_t n, ByteScratch& scratch) noexcept {
@@ -245,6 +254,7 @@ template <Format kFormat, int kRows, int kOut>
     Ints t;
     if (passes == 1 && ColumnsFrom(at, args.weight.k) == kByteBlock) {
       const CodedBytes<kFormat, true> source(args, n, at, scratch.shift[0]);
+      PrefetchNext<kFormat, kOut>(source);
       t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kByteColumns, scratch.x[block]));
     } else if (passes == 1 && ColumnsFrom(at, args.weight.k) % kByteColumns == 0) {
       const CodedBytes<kFormat, true> source(args, n, at, scratch.shift[0]);
