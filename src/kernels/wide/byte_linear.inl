@@ -83,8 +83,8 @@ template <Format kFormat>
 
 // Where the weights of a block come from. Row n + o, the last one repeated; from column `at` on.
 
-/// Straight from the matrix. kAll: one pass takes every group.
-template <Format kFormat, bool kAll>
+/// Straight from the matrix, which also fetches what stands kAhead rows on, into the second cache. kAll: one pass takes every group.
+template <Format kFormat, bool kAll, int kAhead = kByteOutputs>
 struct CodedBytes {
   const std::byte* w;
   std::int64_t row_bytes, last, columns;
@@ -98,6 +98,9 @@ struct CodedBytes {
   template <bool kWhole>
   [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept {
     const std::byte* codes = Row(o) + RowBytes(kFormat, step * kByteColumns);
+    if constexpr (kAll) {
+      if (RowBytes(kFormat, kByteColumns) >= 64 || step * RowBytes(kFormat, kByteColumns) % 64 == 0) __builtin_prefetch(codes + kAhead * row_bytes, 0, 2);
+    }
     alignas(64) std::byte rest[kByteColumns];
     if (const std::int64_t left = columns - step * kByteColumns; !kWhole && left < kByteColumns) {
       __builtin_memset(rest, 0, sizeof(rest));
@@ -234,15 +237,6 @@ template <class Tile>
   return t;
 }
 
-/// Asks for the same columns of the next outputs. The last ones ask past the matrix: a prefetch of nothing.
-template <Format kFormat, int kOut>
-[[gnu::always_inline]] inline void PrefetchNext(const CodedBytes<kFormat, true>& source) noexcept {
-  for (std::int64_t o = 0; o < kOut; ++o) {
-    const std::byte* next = source.w + (o + kOut) * source.row_bytes;
-    for (std::int64_t line = 0; line < RowBytes(kFormat, kByteBlock); line += 64) __builtin_prefetch(next + line, 0, 2);
-  }
-}
-
 /// The outputs [n, n + kOut) of few rows, decoded where they are multiplied. False where a block cannot be folded.
 template <Format kFormat, int kRows, int kOut>
 [[gnu::always_inline]] inline bool FewByteRows(const ByteLinearArgs& args, const ByteRange& range, std::int64_t n, ByteScratch& scratch) noexcept {
@@ -253,11 +247,10 @@ template <Format kFormat, int kRows, int kOut>
     if (passes == 0) return false;
     Ints t;
     if (passes == 1 && ColumnsFrom(at, args.weight.k) == kByteBlock) {
-      const CodedBytes<kFormat, true> source(args, n, at, scratch.shift[0]);
-      PrefetchNext<kFormat, kOut>(source);
+      const CodedBytes<kFormat, true, kOut> source(args, n, at, scratch.shift[0]);
       t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kByteColumns, scratch.x[block]));
     } else if (passes == 1 && ColumnsFrom(at, args.weight.k) % kByteColumns == 0) {
-      const CodedBytes<kFormat, true> source(args, n, at, scratch.shift[0]);
+      const CodedBytes<kFormat, true, kOut> source(args, n, at, scratch.shift[0]);
       t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, steps, scratch.x[block]));
     } else {
       t = AddPasses(passes, scratch.start[block], [&](int pass) __attribute__((noinline)) {

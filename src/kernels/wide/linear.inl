@@ -66,7 +66,7 @@ template <class Row, int kOut, int kRows>
   const std::int64_t k = args.weight.k;
   for (std::int64_t at = 0; at < k; at += kBlock) {
     for (int o = 0; o < kOut; ++o) {
-      for (std::int64_t line = 0; line < Row::Bytes(kBlock); line += 64) __builtin_prefetch(w[o] + Row::Bytes(at) + line + 1024);
+      for (std::int64_t line = 0; line < Row::Bytes(kBlock); line += 64) __builtin_prefetch(w[o] + Row::Bytes(at) + line + 2048, 0, 2);
     }
     const std::int64_t columns = k - at < kBlock ? k - at : kBlock;
     if constexpr (Row::kScale == ScalePlace::kNone) {
