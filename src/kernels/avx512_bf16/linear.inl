@@ -201,6 +201,10 @@ struct CodedWeights {
     }
   }
   [[gnu::always_inline]] void Load(int o, std::int64_t word, Ints (&out)[2]) const noexcept {
+    if constexpr (kWhole) {
+      const std::byte* next = w[o] + kOutputs * ahead + Row::Bytes(at + 2 * word);
+      for (std::int64_t line = 0; line < Row::Bytes(kStep); line += 64) __builtin_prefetch(next + line, 0, 2);
+    }
     PackWeights<Row, kWhole>(w[o], scales[o], at + 2 * word, columns - 2 * word, *least, out);
   }
   [[gnu::always_inline]] void LoadBlock(int o, std::int64_t word, Ints (&out)[4]) const noexcept {
@@ -420,7 +424,7 @@ template <class Row, bool kWhole>
     const CodedWeights<Row, kWhole, kDotOutputs> coded(args, n, outputs, range, &least);
     for (int o = 0; o < kDotOutputs; ++o) {
       const std::byte* next = coded.w[o] + Row::Bytes(range.at) + ahead;
-      for (std::int64_t line = 0; line < Row::Bytes(range.columns); line += 64) __builtin_prefetch(next + line);
+      for (std::int64_t line = 0; line < Row::Bytes(range.columns); line += 64) __builtin_prefetch(next + line, 0, 2);
       for (std::int64_t word = 0; word < stride; word += 2 * kLanes) {
         Ints pairs[2];
         coded.Load(o, word, pairs);
