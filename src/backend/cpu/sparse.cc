@@ -8,7 +8,7 @@ namespace baleen::backend::cpu {
 namespace {
 
 constexpr std::int64_t kKeysPerPart = 2048;   // index keys that one part scores
-constexpr std::int64_t kHeadsPerPart = 16;    // heads of one token that one part attends with when tokens are few
+constexpr std::int64_t kFewestHeads = 4;      // of one token that one part attends with when tokens are few
 
 /// The compressed entries visible to the token at `position` (§4.5).
 std::int64_t Visible(std::int64_t position, std::int64_t ratio) noexcept { return ratio == 0 ? 0 : (position + 1) / ratio; }
@@ -120,7 +120,9 @@ void RunChooseRows(Device& device, const ChooseRows& op) noexcept {
 
 void RunAttend(Device& device, const Attend& op) noexcept {
   const std::int64_t dim = op.layout.dim, half = op.rotation.rope_dim / 2;
-  const std::int64_t heads = op.cache.rows >= device.workers().threads() ? op.heads : kHeadsPerPart, parts = Parts(op.heads, heads);
+  // As few parts as keep every thread at work: each brings the rows into the form that its heads multiply.
+  const std::int64_t threads = device.workers().threads(), share = (op.heads * op.cache.rows + threads - 1) / threads;
+  const std::int64_t heads = std::clamp(share, std::min(kFewestHeads, op.heads), op.heads), parts = Parts(op.heads, heads);
   device.workers().Run(op.cache.rows * parts, [&](std::int64_t part, int thread) noexcept {
     const kernels::Table& k = device.kernels();
     const std::int64_t r = part / parts;
