@@ -15,6 +15,7 @@ namespace {
 Status RunChecked(const std::function<Status()>& work) {
   TRY(hardware::IsaFromEnvironment());
   TRY(library::ThreadsOf(0));
+  TRY(library::PinOf(std::nullopt));
   return work();
 }
 

@@ -90,6 +90,7 @@ Result<library::RunningEngine> StartEngine(library::OpenedModel opened, const Mo
                       " tokens, so that is the context; --kv-memory makes room for more");
   }
   PrintPlan(*running, model_flags);
+  running->model.device->workers().PinCallers();
   return running;
 }
 

@@ -41,6 +41,8 @@ void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model)
       ->check(CLI::IsMember({"exact", "official", "fast"}))
       ->capture_default_str();
   command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
+  command.add_option("--pin", flags.pin, "Hold each thread on a core (on), on a NUMA node where there are several (auto), or nowhere (off); default: BALEEN_PIN, else auto")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
   command.add_flag("!--no-verify", flags.verify, "Do not search the weights for NaN before the start");
   command.add_flag("--verbose", flags.verbose, "Print the memory plan");
 }
@@ -55,6 +57,7 @@ Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags) {
   TRY_ASSIGN(library::OpenedModel opened, library::OpenModel({.model = folder.string(),
                                                               .arithmetic = ArithmeticNamed(flags.arithmetic),
                                                               .threads = flags.threads,
+                                                              .pin = library::PinNamed(flags.pin),
                                                               .verify = flags.verify}));
   if (flags.verify && !opened.verified) diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");
   return opened;
@@ -76,6 +79,7 @@ Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, co
                   static_cast<long long>(limits.context));
     diagnostics::Note(line);
   }
+  opened.device->workers().PinCallers();
   return {};
 }
 

@@ -26,7 +26,7 @@ set_target_properties(baleen_archive PROPERTIES OUTPUT_NAME baleen EXPORT_NAME b
 target_compile_features(baleen_archive INTERFACE cxx_std_20)
 target_include_directories(baleen_archive INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # A static archive leaves these to whoever links it; system libraries by name, as pkg-config's targets cannot be exported.
-target_link_libraries(baleen_archive PRIVATE Threads::Threads spdlog::spdlog ${xxhash_LIBRARIES} ${liburing_LIBRARIES})
+target_link_libraries(baleen_archive PRIVATE Threads::Threads spdlog::spdlog ${xxhash_LIBRARIES} ${hwloc_LIBRARIES} ${liburing_LIBRARIES})
 
 install(TARGETS baleen RUNTIME)
 install(TARGETS baleen_archive EXPORT BaleenTargets ARCHIVE)
@@ -41,7 +41,7 @@ configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/BaleenConfig.cmake.in ${
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/BaleenConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/package/BaleenConfig.cmake ${CMAKE_BINARY_DIR}/package/BaleenConfigVersion.cmake DESTINATION ${package_folder})
 
-set(system_packages libxxhash)
+set(system_packages "libxxhash, hwloc")
 if(liburing_FOUND)
   string(APPEND system_packages ", liburing")
 endif()

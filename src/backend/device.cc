@@ -1,6 +1,7 @@
 #include "backend/device.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/cpu/families.h"
 
@@ -21,8 +22,8 @@ std::uint64_t ScratchSizes::BytesPerThread() const noexcept {
          Padded(8 * static_cast<std::uint64_t>(pointers_per_thread));
 }
 
-Device::Device(hardware::Isa isa, int threads)
-    : ops_(&cpu::Table()), kernels_(&kernels::TableFor(isa)), workers_(std::make_unique<hardware::Workers>(threads)), isa_(isa) {}
+Device::Device(hardware::Isa isa, int threads, std::vector<hardware::Placement> placements)
+    : ops_(&cpu::Table()), kernels_(&kernels::TableFor(isa)), workers_(std::make_unique<hardware::Workers>(threads, std::move(placements))), isa_(isa) {}
 
 Status Device::Reserve(const ScratchSizes& sizes) {
   const ScratchSizes wanted = sizes_.Max(sizes);

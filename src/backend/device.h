@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "diagnostics/result.h"
 #include "hardware/cpu.h"
@@ -30,8 +31,8 @@ struct ScratchSizes {
 /// A place that runs whole-tensor operations: the table of operations and what they run on. Not thread-safe: one step at a time.
 class Device {
  public:
-  /// The CPU with one instruction set's kernels and a team of `threads`.
-  Device(hardware::Isa isa, int threads);
+  /// The CPU with one instruction set's kernels and a team of `threads`; placements as hardware::Workers takes them.
+  Device(hardware::Isa isa, int threads, std::vector<hardware::Placement> placements = {});
 
   const Ops& ops() const noexcept { return *ops_; }
 

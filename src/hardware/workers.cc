@@ -3,8 +3,10 @@
 #include <alloca.h>
 
 #include <exception>
+#include <utility>
 
 #include "diagnostics/check.h"
+#include "diagnostics/log.h"
 #include "hardware/memory.h"
 
 namespace baleen::hardware {
@@ -15,6 +17,13 @@ thread_local const Workers* team_of_part = nullptr;
 thread_local int thread_of_part = 0;
 
 thread_local std::uint64_t touched_stack_bytes = 0;
+
+thread_local const Workers* pinned_for = nullptr;  // the team whose caller this thread is pinned as
+
+void WarnUnpinned() noexcept {
+  static std::atomic<bool> warned{false};
+  if (!warned.exchange(true)) diagnostics::Warn("the system does not let threads be pinned to processors: they run unpinned");
+}
 
 [[gnu::noinline]] void TouchStack(std::uint64_t bytes) noexcept {
   if (bytes <= touched_stack_bytes) return;
@@ -43,13 +52,27 @@ void WaitWhile(const std::atomic<T>& value, T old) noexcept {
 
 }  // namespace
 
-Workers::Workers(int threads) : seats_(static_cast<std::size_t>(threads)) {
+Workers::Workers(int threads, std::vector<Placement> placements) : placements_(std::move(placements)), seats_(static_cast<std::size_t>(threads)) {
+  CHECK(placements_.empty() || placements_.size() == seats_.size());
   team_.reserve(static_cast<std::size_t>(threads));
   try {
     for (int thread = 1; thread < threads; ++thread) team_.emplace_back([this, thread] { Serve(thread); });
   } catch (const std::exception&) {
     // The system gives no more threads or no memory for one: the work is done by those that are there, with the same result.
   }
+  PinTeam();
+}
+
+void Workers::PinTeam() noexcept {
+  for (std::size_t i = 0; i < team_.size() && !placements_.empty(); ++i) {
+    const std::vector<int>& processors = placements_[i + 1].processors;
+    if (!processors.empty() && !PinThread(team_[i].native_handle(), processors)) return WarnUnpinned();
+  }
+}
+
+void Workers::PinCaller() noexcept {
+  pinned_for = this;
+  if (!PinThread(pthread_self(), placements_[0].processors)) WarnUnpinned();
 }
 
 Workers::~Workers() {
@@ -74,6 +97,7 @@ Status Workers::TakeStacks(std::uint64_t bytes) {
 
 void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept {
   const bool inside = team_of_part == this;
+  if (pin_callers_.load(std::memory_order_relaxed) && !inside && pinned_for != this) PinCaller();
   if (team_.empty()) TouchStack(stack_bytes_.load(std::memory_order_relaxed));
   if (inside || team_.empty() || parts <= 1) {
     for (std::int64_t part = 0; part < parts; ++part) call(context, part, inside ? thread_of_part : 0);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "diagnostics/result.h"
+#include "hardware/topology.h"
 
 namespace baleen::hardware {
 
@@ -16,12 +17,24 @@ namespace baleen::hardware {
 class Workers {
  public:
   /// threads >= 1, the caller included. Where the system refuses some of them the team is smaller; threads() says how large it is.
-  explicit Workers(int threads);
+  /// placements: of each thread, as PlaceThreads gives them, or empty: threads that are to be pinned are, except the caller, who belongs to somebody
+  /// else. Where the system does not allow it they run unpinned, with the same results, and the process warns once.
+  explicit Workers(int threads, std::vector<Placement> placements = {});
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
   int threads() const noexcept { return static_cast<int>(team_.size()) + 1; }
+
+  /// From now on every thread that calls Run is pinned as thread 0's placement says, for good. For programs that own those threads; and for the
+  /// end of their preparations, as threads that a pinned one starts stay where it is.
+  void PinCallers() noexcept { pin_callers_.store(!placements_.empty() && !placements_[0].processors.empty(), std::memory_order_relaxed); }
+
+  /// How many NUMA nodes the team is spread over, >= 1.
+  int nodes() const noexcept { return placements_.empty() ? 1 : placements_.back().node + 1; }
+
+  /// The node of a thread, and so of the range of parts that it begins with.
+  int NodeOf(int thread) const noexcept { return placements_.empty() ? 0 : placements_[static_cast<std::size_t>(thread)].node; }
 
   /// Takes so much of the caller's stack now, and of every other thread's from its next job on: planned memory is there at once, whichever path a
   /// part goes later. Errors: the system has no room for the caller's.
@@ -40,6 +53,8 @@ class Workers {
   using Call = void (*)(const void* context, std::int64_t part, int thread) noexcept;
   void Start(std::int64_t parts, Call call, const void* context) noexcept;
   void Serve(int thread) noexcept;
+  void PinTeam() noexcept;
+  void PinCaller() noexcept;
 
   // What a thread must know of a job stands in one cache line of its own: fetching a line from another core is most of what handing out costs.
   struct alignas(64) Seat {
@@ -55,9 +70,10 @@ class Workers {
   void TakeParts(std::uint32_t job, int thread) noexcept;
   void Finish(std::int64_t parts, const Seat& own) noexcept;
 
+  std::vector<Placement> placements_;
   std::vector<std::thread> team_;
   std::vector<Seat> seats_;  // of each thread
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stop_{false}, pin_callers_{false};
   std::atomic<std::uint64_t> stack_bytes_{0};
   alignas(64) std::atomic<std::int64_t> done_{0};  // parts finished; what stands above is seldom written
 };

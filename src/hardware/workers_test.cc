@@ -1,6 +1,7 @@
 #include "hardware/workers.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +47,78 @@ TEST(Workers, ManyShortJobsLoseNone) {
   std::atomic<std::int64_t> sum{0};
   for (int job = 0; job < 20000; ++job) workers.Run(4, [&](std::int64_t part, int) noexcept { sum.fetch_add(part, std::memory_order_relaxed); });
   EXPECT_EQ(sum.load(), 20000 * 6);
+}
+
+/// The processors that the calling thread may run on.
+std::vector<int> MyProcessors() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  EXPECT_EQ(sched_getaffinity(0, sizeof mask, &mask), 0);
+  std::vector<int> processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &mask)) processors.push_back(i);
+  }
+  return processors;
+}
+
+/// What each thread of the team found when it ran a part: parts are as many as threads and wait for each other, so that every thread runs one.
+std::vector<std::vector<int>> ProcessorsOfThreads(Workers& workers) {
+  std::vector<std::vector<int>> found(static_cast<std::size_t>(workers.threads()));
+  std::atomic<int> there{0};
+  workers.Run(workers.threads(), [&](std::int64_t, int thread) noexcept {
+    found[static_cast<std::size_t>(thread)] = MyProcessors();
+    ++there;
+    while (there < workers.threads()) std::this_thread::yield();
+  });
+  return found;
+}
+
+TEST(Workers, PinsItsThreadsAndTheCallerOnlyWhenAsked) {
+  std::thread([] {
+    const std::vector<int> before = MyProcessors();
+    const int last = before.back();
+    Workers workers(3, {{.node = 0, .processors = {before.front()}}, {.node = 0, .processors = {last}}, {.node = 1, .processors = {}}});
+    EXPECT_EQ(workers.nodes(), 2);
+    EXPECT_EQ(workers.NodeOf(1), 0);
+    EXPECT_EQ(workers.NodeOf(2), 1);
+    const auto found = ProcessorsOfThreads(workers);
+    EXPECT_EQ(found[0], before);
+    EXPECT_EQ(found[1], std::vector<int>{last});
+    EXPECT_EQ(found[2], before);
+    workers.PinCallers();
+    EXPECT_EQ(MyProcessors(), before);
+    EXPECT_EQ(ProcessorsOfThreads(workers)[0], std::vector<int>{before.front()});
+    EXPECT_EQ(MyProcessors(), std::vector<int>{before.front()});
+  }).join();
+}
+
+TEST(Workers, WithoutPlacementsNobodyIsPinned) {
+  std::thread([] {
+    const std::vector<int> before = MyProcessors();
+    Workers workers(2);
+    workers.PinCallers();
+    for (const auto& processors : ProcessorsOfThreads(workers)) EXPECT_EQ(processors, before);
+    EXPECT_EQ(workers.nodes(), 1);
+  }).join();
+}
+
+TEST(Workers, ProcessorsThatAreNotThereAreWarnedOfOnceAndChangeNothing) {
+  std::thread([] {
+    const std::vector<int> before = MyProcessors();
+    ::testing::internal::CaptureStderr();
+    for (int team = 0; team < 2; ++team) {
+      Workers workers(3, {{.node = 0, .processors = {9999}}, {.node = 0, .processors = {9999}}, {.node = 0, .processors = {1 << 30}}});
+      workers.PinCallers();
+      std::atomic<std::int64_t> sum{0};
+      workers.Run(100, [&](std::int64_t part, int) noexcept { sum.fetch_add(part, std::memory_order_relaxed); });
+      EXPECT_EQ(sum.load(), 4950);
+      for (const auto& processors : ProcessorsOfThreads(workers)) EXPECT_EQ(processors, before);
+    }
+    const std::string said = ::testing::internal::GetCapturedStderr();
+    const std::string warning = "run unpinned";
+    ASSERT_NE(said.find(warning), std::string::npos);
+    EXPECT_EQ(said.find(warning, said.find(warning) + 1), std::string::npos);
+  }).join();
 }
 
 // In a copy of this process that may have no memory for the stacks of so many threads.

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "hardware/cpu.h"
+#include "hardware/topology.h"
 
 namespace baleen::library {
 
@@ -25,10 +26,37 @@ Result<int> ThreadsOf(int wanted) {
   return threads;
 }
 
+std::optional<Pin> PinNamed(std::string_view name) {
+  if (name == "auto") return Pin::kAuto;
+  if (name == "on") return Pin::kOn;
+  if (name == "off") return Pin::kOff;
+  return std::nullopt;
+}
+
+Result<Pin> PinOf(std::optional<Pin> wanted) {
+  if (wanted) return *wanted;
+  const char* text = std::getenv("BALEEN_PIN");
+  if (text == nullptr || *text == 0) return Pin::kAuto;
+  const std::optional<Pin> named = PinNamed(text);
+  if (!named) return InvalidInput("BALEEN_PIN: expected auto, on or off, found '" + diagnostics::Quoted(text) + "'");
+  return *named;
+}
+
+namespace {
+
+/// A process that is pinned to cores is alone on them: two such would share some and leave others idle. Nodes are wide enough to share.
+hardware::Pinning PinningOf(Pin pin, const hardware::Topology& topology) noexcept {
+  if (pin == Pin::kOn) return hardware::Pinning::kCores;
+  return pin == Pin::kAuto && topology.nodes.size() > 1 ? hardware::Pinning::kNodes : hardware::Pinning::kOff;
+}
+
+}  // namespace
+
 Result<OpenedModel> OpenModel(const ModelSettings& settings) {
   OpenedModel opened{.arithmetic = settings.arithmetic};
   if (settings.model.empty()) return InvalidInput("model: expected a folder or a hub id, found nothing");
   TRY_ASSIGN(const int threads, ThreadsOf(settings.threads));
+  TRY_ASSIGN(const Pin pin, PinOf(settings.pin));
   TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
   TRY_ASSIGN(opened.folder, checkpoint::FindModel(settings.model));
   TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
@@ -37,7 +65,8 @@ Result<OpenedModel> OpenModel(const ModelSettings& settings) {
   if (opened.verified) {
     TRY(checkpoint::VerifyValues(*opened.checkpoint));
   }
-  opened.device = std::make_unique<backend::Device>(isa, threads);
+  const hardware::Topology topology = hardware::MachineTopology();
+  opened.device = std::make_unique<backend::Device>(isa, threads, hardware::PlaceThreads(topology, threads, PinningOf(pin, topology)));
   return opened;
 }
 

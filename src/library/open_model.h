@@ -2,7 +2,9 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "backend/device.h"
 #include "checkpoint/checkpoint.h"
@@ -13,10 +15,18 @@ namespace baleen::library {
 
 inline constexpr int kMostThreads = 1024;
 
+/// Whether the threads of a team are held where they are.
+enum class Pin {
+  kAuto,  // on one of several NUMA nodes; not at all where there is one
+  kOn,    // each on a processor of its own, which no other team should be pinned to
+  kOff,
+};
+
 struct ModelSettings {
   std::string model;  // folder or hub id
   model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
   int threads = 0;     // 0 = BALEEN_THREADS, else every core
+  std::optional<Pin> pin;  // missing = BALEEN_PIN, else kAuto
   bool verify = true;  // look for NaN codes and scales before the first token
 };
 
@@ -32,6 +42,12 @@ struct OpenedModel {
 
 /// How many threads `wanted` means: itself, or for 0 the environment's BALEEN_THREADS, else every core. Errors: no number from 1 to kMostThreads.
 Result<int> ThreadsOf(int wanted);
+
+/// What `wanted` means: itself, or if it is missing the environment's BALEEN_PIN, else kAuto. Errors: BALEEN_PIN is not auto, on or off.
+Result<Pin> PinOf(std::optional<Pin> wanted);
+
+/// auto, on or off; nullopt for anything else.
+std::optional<Pin> PinNamed(std::string_view name);
 
 /// Finds the folder, opens and verifies the checkpoint and starts the threads; transformer is still null. Errors: settings or environment
 /// out of range, those of FindModel, Checkpoint::Open and the verification.

@@ -91,7 +91,7 @@ class Flags(Runs):
         self.answered(self.logits())
         expected = self.out.read_bytes()
         for flags in (["--chunk", 1], ["--chunk", 3], ["--chunk", 10**9], ["--chunk", (1 << 63) - 1], ["--decode-from", 0], ["--decode-from", 4], ["--decode-from", 5], ["--decode-from", 6],
-                      ["--decode-from", (1 << 63) - 1], ["--threads", 1], ["--threads", 64], ["--threads", 1024], ["--no-verify"], ["--verbose"]):
+                      ["--decode-from", (1 << 63) - 1], ["--threads", 1], ["--threads", 64], ["--threads", 1024], ["--pin", "on"], ["--pin", "off"], ["--no-verify"], ["--verbose"]):
             with self.subTest(flags):
                 self.answered(self.logits(*flags))
                 self.assertEqual(self.out.read_bytes(), expected)

@@ -52,6 +52,10 @@ GOOD_ENVIRONMENTS = {
     "isa empty": {"BALEEN_ISA": ""},
     "threads 1": {"BALEEN_THREADS": "1"},
     "threads empty": {"BALEEN_THREADS": ""},
+    "pin on": {"BALEEN_PIN": "on"},
+    "pin off": {"BALEEN_PIN": "off"},
+    "pin empty": {"BALEEN_PIN": ""},
+    "many nodes": {"HWLOC_SYNTHETIC": "numa:2 core:1 pu:1"},
     "long": {"X": "y" * 100000},
 }
 
@@ -135,6 +139,8 @@ class OddSurroundings(program.Case):
             "threads -1": {"BALEEN_THREADS": "-1"},
             "threads 1.5": {"BALEEN_THREADS": "1.5"},
             "threads huge": {"BALEEN_THREADS": "9" * 30},
+            "pin 1": {"BALEEN_PIN": "1"},
+            "pin capital": {"BALEEN_PIN": "ON"},
         }.items():
             trials.append(Trial("environment " + name, HELLO, b"", None, (list(environment)[0],), b"", environment=environment))
         for name, arguments in {"hub id": ["--model", "a/b"], "plain name": ["--model", "nothing"]}.items():
