@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/bench_against.h"
 #include "apps/commands.h"
 #include "apps/measure.h"
 #include "apps/open_model.h"
@@ -164,7 +165,20 @@ Status RunBench(const BenchFlags& flags) {
 void AddBenchCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
-  bench->require_subcommand(1);
+  auto against = std::make_shared<AgainstFlags>();
+  bench->require_subcommand(0, 1);
+  CLI::Option* other = bench->add_option("--against", against->command, "Run this command of another engine (one word, for /bin/sh) and ours in turns, and compare their times");
+  bench->add_option("--ours", against->ours, "With --against: what this program does beside it")->needs(other)->capture_default_str();
+  bench->add_option("--rounds", against->rounds, "With --against: rounds after the first, which warms up")->check(CLI::Range(1, 10000))->needs(other)->capture_default_str();
+  bench->add_option("--seconds", against->seconds, "With --against: bound of the whole run; what runs then is killed")->check(CLI::Range(0.1, 360000.0))->needs(other)->capture_default_str();
+  bench->add_flag("--json", against->json, "With --against: print one JSON object")->needs(other);
+  bench->footer("Examples:\n  baleen bench kernels --seconds 10\n  baleen bench --against \"llama-bench -m model.gguf -p 256 -n 32\" --ours \"bench model --prompt 256 --decode 32 --repeats 1\"");
+  bench->callback([bench, other, against, &exit_code] {
+    if (!bench->get_subcommands().empty() && *other) throw CLI::ExcludesError("--against", bench->get_subcommands().front()->get_name());
+    if (!bench->get_subcommands().empty()) return;
+    if (!*other) throw CLI::RequiredError("A subcommand (model, engine, kernels) or --against");
+    Run(exit_code, [&] { return RunBenchAgainst(*against); });
+  });
   CLI::App* command = bench->add_subcommand("model", "Opening, memory against the plan, prefill and decode of a model");
   AddModelFlags(*command, flags->model, true);
   const auto size = CLI::Range(std::int64_t{1}, std::int64_t{1} << 21);

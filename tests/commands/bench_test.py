@@ -34,7 +34,7 @@ class Kernels(program.Case):
     def test_outputs_do_not_depend_on_threads_or_instructions(self):
         def hashes(*flags, environment=None):
             rows = json.loads(self.answered(run("bench", "kernels", *SHORT, *flags, "--json", environment=environment)))["rows"]
-            return {(row["place"], row["rows"], row["n"], row["k"]): row["hash"] for row in rows}
+            return {(row["arithmetic"], row["place"], row["rows"], row["n"], row["k"]): row["hash"] for row in rows}
 
         one, two = hashes("--threads", "1"), hashes("--threads", "2")
         self.assertEqual(one, two)
@@ -55,6 +55,38 @@ class Kernels(program.Case):
                 self.refused(run("bench", "kernels", *flags), flags[0])
         self.refused(run("bench", "kernels", *SHORT, "--csv", self.folder / "absent" / "x.csv"), "x.csv")
         self.refused(run("bench", "kernels", *SHORT, environment={"BALEEN_ISA": "mmx"}), "BALEEN_ISA")
+
+
+class Against(program.Case):
+    OURS = ("--ours", "tokenize --help")
+
+    def test_compares(self):
+        report = json.loads(self.answered(run("bench", "--against", "sleep 0.05", *self.OURS, "--rounds", "3", "--json")))
+        self.assertEqual(report["rounds"], 3)
+        self.assertEqual(len(report["ours"]["seconds"]), 3)
+        for seconds in report["theirs"]["seconds"]:
+            self.assertGreaterEqual(seconds, 0.05)
+        self.assertGreater(report["theirs_to_ours_seconds"], 0)
+        self.assertIn("theirs / ours", self.answered(run("bench", "--against", "true", *self.OURS, "--rounds", "1")))
+
+    def test_the_time_is_over(self):
+        text = self.answered(run("bench", "--against", f"cd '{self.folder}'; test -e seen && sleep 100; test -e once && touch seen; touch once; true", *self.OURS,
+                                 "--seconds", "3", "--json"))
+        self.assertEqual(json.loads(text)["rounds"], 1)
+
+    def test_refused(self):
+        self.refused(run("bench"), "--against")
+        self.refused(run("bench", "--against"), "--against")
+        self.refused(run("bench", "--against", " "), "--against")
+        self.refused(run("bench", "--rounds", "3"), "--against")
+        self.refused(run("bench", "--against", "true", "kernels"), "--against")
+        self.refused(run("bench", "--against", "true", "--rounds", "0"), "--rounds")
+        self.refused(run("bench", "--against", "true", "--seconds", "nan"), "--seconds")
+        self.refused(run("bench", "--against", "echo trouble >&2; exit 3", *self.OURS), "trouble")
+        self.refused(run("bench", "--against", "/nowhere/engine", *self.OURS), "/nowhere/engine")
+        self.refused(run("bench", "--against", "kill -9 $$", *self.OURS), "signal 9")
+        self.refused(run("bench", "--against", "sleep 100", *self.OURS, "--seconds", "1"), "--seconds")
+        self.refused(run("bench", "--against", "true", "--ours", "no-such-command"), "no-such-command")
 
 
 class Engine(program.Case):

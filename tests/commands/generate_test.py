@@ -95,7 +95,7 @@ class Generate(program.Case):
             ["--prompt", "a", "--top-p", "0"], ["--prompt", "a", "--top-p", "1.01"], ["--prompt", "a", "--top-p", "nan"],
             ["--prompt", "a", "--max-tokens", "0"], ["--prompt", "a", "--max-tokens", "-1"], ["--prompt", "a", "--max-tokens", "99999999999999999999"],
             ["--prompt", "a", "--max-tokens", "1.5"], ["--prompt", "a", "--seed", "-1"], ["--prompt", "a", "--seed", str(2**64)],
-            ["--prompt", "a", "--stop", ""], ["--prompt", "a", "--think", "hard"], ["--prompt", "a", "--encoding", "may"], ["--prompt", "a", "--arithmetic", "fast"],
+            ["--prompt", "a", "--stop", ""], ["--prompt", "a", "--think", "hard"], ["--prompt", "a", "--encoding", "may"], ["--prompt", "a", "--arithmetic", "quick"],
             ["--prompt", "a", "--context", "0"], ["--prompt", "a", "--context", "1048577"], ["--prompt", "a", "--threads", "0"], ["--messages", good, "--raw"],
             ["--messages", good, "--system", "x"], ["--messages", self.folder / "absent.json"], ["--messages", self.folder], ["--tokens", good],
             ["--tokens", self.file("a", [])], ["--tokens", self.file("b", [0, 2048])], ["--tokens", self.file("c", [-1])], ["--tokens", self.file("d", [1.5])],

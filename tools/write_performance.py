@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Writes docs/performance.md from bench/goals.json and the reports in bench/results, newest first; with --check says whether it is up to date."""
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HEAD = """# Performance
+
+A ledger of what `baleen bench kernels --json` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
+are of what the same run measured: B, eight streams read from memory by every thread; R, the machine's best bf16 multiply instruction from the first
+cache. Figures are medians of the clean repetitions (the threads had their cores). "Reached" compares with the goals in `bench/goals.json`.
+"""
+
+
+def figure_of(goal, report):
+    """The goal's figure in a report, in the goal's unit; None where the report has no such line."""
+    rows = [row for row in report["rows"] if row["isa"] != "reference" and all(row[key] == value for key, value in goal["select"].items())]
+    if not rows or goal["figure"] not in rows[0] or not rows[0][goal["figure"]]:
+        return None
+    value = rows[0][goal["figure"]]
+    if goal["figure"] == "items_per_second":
+        value /= rows[0]["threads"]
+    return value * goal["scale"]
+
+
+def written(value, goal):
+    return f"{value:.0f} {goal['unit']}" if goal["unit"] else f"{value:.3f}"
+
+
+def section(entry, goals):
+    machine = entry["report"]["machine"]
+    lines = [f"## {entry['date']}: {entry['title']}", "", entry["note"], "",
+             f"`{entry['command']}`: {machine['cpu']}, {machine['isa']}, {machine['threads']} threads; B = {machine['read_bytes_per_s'] / 1e9:.1f} GB/s, "
+             f"R = {machine['tile_bf16_flops'] / 1e9:.0f} GFLOP/s (`{machine['tile_instruction']}`); probe {machine['probe']}, "
+             f"fast in {100 * machine['fast_share']:.0f} % of the clean repetitions.", "",
+             "| what | found | must | stretch | |", "|---|---|---|---|---|"]
+    for goal in goals:
+        value = figure_of(goal, entry["report"])
+        if value is None:
+            continue
+        good = value >= goal["must"] if goal["at"] == "least" else value <= goal["must"]
+        said = "reached" if good else "not reached" + (": " + goal["blocks"] if goal["blocks"] else "")
+        share = {"of_bandwidth": " B", "of_tile_rate": " R"}.get(goal["figure"], "")
+        lines.append(f"| {goal['what']} | {written(value, goal)}{share} | {written(goal['must'], goal)} | {written(goal['stretch'], goal)} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def document():
+    goals = json.loads((ROOT / "bench" / "goals.json").read_text())["goals"]
+    entries = [json.loads(path.read_text()) for path in sorted((ROOT / "bench" / "results").glob("*.json"), reverse=True)]
+    return "\n".join([HEAD] + [section(entry, goals) for entry in entries])
+
+
+def main():
+    target = ROOT / "docs" / "performance.md"
+    if sys.argv[1:] == ["--check"]:
+        if target.read_text() != document():
+            sys.exit("docs/performance.md is not what bench/results gives: run tools/write_performance.py")
+    elif sys.argv[1:]:
+        sys.exit(f"write_performance: expected nothing or --check, found {' '.join(sys.argv[1:])}")
+    else:
+        target.write_text(document())
+
+
+if __name__ == "__main__":
+    main()
