@@ -7,7 +7,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEAD = """# Performance
 
-A ledger of what `baleen bench kernels --json` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
+A ledger of what `baleen bench kernels --json` and `bench/pytorch_memory.py --json` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
 are of what the same run measured: B, eight streams read from memory by every thread; R, the machine's best bf16 multiply instruction from the first
 cache. Figures are medians of the clean repetitions (the threads had their cores). "Reached" compares with the goals in `bench/goals.json`.
 """
@@ -28,7 +28,17 @@ def written(value, goal):
     return f"{value:.0f} {goal['unit']}" if goal["unit"] else f"{value:.3f}"
 
 
+def memory_section(entry):
+    found = entry["memory"]
+    said = "reached" if found["ratio"] <= found["most"] else "not reached"
+    return (f"## {entry['date']}: {entry['title']}\n\n{entry['note']}\n\n`{entry['command']}`: PyTorch {found['torch']} eager {found['pytorch_bytes'] / 2**20:.0f} MiB, "
+            f"baleen {found['baleen_bytes'] / 2**20:.0f} MiB for a prefill of {found['tokens']} tokens of {found['preset']}: ratio {found['ratio']:.3f}, at most "
+            f"{found['most']} wanted: {said}.\n")
+
+
 def section(entry, goals):
+    if "memory" in entry:
+        return memory_section(entry)
     machine = entry["report"]["machine"]
     lines = [f"## {entry['date']}: {entry['title']}", "", entry["note"], "",
              f"`{entry['command']}`: {machine['cpu']}, {machine['isa']}, {machine['threads']} threads; B = {machine['read_bytes_per_s'] / 1e9:.1f} GB/s, "
