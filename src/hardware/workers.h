@@ -30,12 +30,6 @@ class Workers {
   /// end of their preparations, as threads that a pinned one starts stay where it is.
   void PinCallers() noexcept { pin_callers_.store(!placements_.empty() && !placements_[0].processors.empty(), std::memory_order_relaxed); }
 
-  /// How many NUMA nodes the team is spread over, >= 1.
-  int nodes() const noexcept { return placements_.empty() ? 1 : placements_.back().node + 1; }
-
-  /// The node of a thread, and so of the range of parts that it begins with.
-  int NodeOf(int thread) const noexcept { return placements_.empty() ? 0 : placements_[static_cast<std::size_t>(thread)].node; }
-
   /// Takes so much of the caller's stack now, and of every other thread's from its next job on: planned memory is there at once, whichever path a
   /// part goes later. Errors: the system has no room for the caller's.
   Status TakeStacks(std::uint64_t bytes);
