@@ -6,21 +6,20 @@ namespace baleen::kernels {
 
 inline constexpr std::int64_t kMaxStreams = 16;
 
-/// The mixing weights of one hyper-connection site for one token (§2.2), fp32.
+/// The mixing weights of one hyper-connection site (§2.2), fp32.
 ///
-///   raw     [(2 + n)·n]  hc_fn · v before the norm factor
-///   factor               rsqrt(mean(v²) + norm_eps)
-///   pre [n], post [n], comb [n, n]   (out)
+///   raw     [rows, (2 + n)·n]  hc_fn · v before the norm factor
+///   factor  [rows]             rsqrt(mean(v²) + norm_eps)
+///   mix     [rows, (2 + n)·n]  (out) of each row pre [n], post [n], comb [n, n]
 struct MixArgs {
+  std::int64_t rows = 0;
   const float* raw = nullptr;
-  float factor = 0;
+  const float* factor = nullptr;
   const float* scale = nullptr;  // [3]
   const float* base = nullptr;   // [(2 + n)·n]
   std::int64_t streams = 0, iterations = 0;
   float eps = 0;
-  float* pre = nullptr;
-  float* post = nullptr;
-  float* comb = nullptr;
+  float* mix = nullptr;
 };
 
 /// p[j] = σ(raw[j]·factor·scale[0] + base[j]) + eps: the hyper head (§2.3).

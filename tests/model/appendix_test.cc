@@ -73,7 +73,8 @@ TEST_P(AppendixA, RoundTrips) {
 TEST_P(AppendixA, Sinkhorn) {
   const std::vector<float> raw = Numbers("mix", 24, 2.0f), scale = {1, 1, 1}, base(24, 0.0f);
   std::vector<float> mix(24);
-  k.mix({raw.data(), 1.0f, scale.data(), base.data(), 4, 20, 1e-6f, mix.data(), mix.data() + 4, mix.data() + 8});
+  const float factor = 1.0f;
+  k.mix({1, raw.data(), &factor, scale.data(), base.data(), 4, 20, 1e-6f, mix.data()});
   const std::vector<float> expected = {0.775145f, 0.664072f, 0.733381f, 0.524752f, 0.383711f, 0.796827f, 0.686607f, 1.661639f,
                                        0.348164f, 0.221748f, 0.280711f, 0.149376f, 0.152103f, 0.480637f, 0.344755f, 0.022505f,
                                        0.205660f, 0.013097f, 0.334368f, 0.446873f, 0.294072f, 0.284517f, 0.040165f, 0.381245f};

@@ -345,7 +345,7 @@ TEST_P(Operators, HyperConnection) {
       k.head_mix({raw.data(), factor, head_scale.data(), head_base.data(), n, 1e-6f, head_pre.data()});
       k.collapse({row, n, d, head_pre.data(), head.data() + r * d, Rounding::kBf16});
       project(".fn", mixes);
-      k.mix({raw.data(), factor, scale.data(), base.data(), n, 20, 1e-6f, mix.data(), mix.data() + n, mix.data() + 2 * n});
+      k.mix({1, raw.data(), &factor, scale.data(), base.data(), n, 20, 1e-6f, mix.data()});
       k.collapse({row, n, d, mix.data(), x.data() + r * d, Rounding::kBf16});
       k.expand({row, n, d, f.data() + r * d, mix.data() + n, mix.data() + 2 * n, Rounding::kBf16});
       pre.insert(pre.end(), mix.begin(), mix.begin() + n);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 #include "isas.h"
@@ -208,11 +209,12 @@ TEST(ElementwiseParity, ActivationsAreWithinAFewUlps) {
   }
 }
 
-/// pre, post and comb of one site, one after another.
-std::vector<float> MixOf(const Table& table, std::int64_t n, std::int64_t iterations, const std::vector<float>& raw, const std::vector<float>& base) {
-  const float scale[3] = {0.3f, 1.7f, 0.9f};
-  std::vector<float> out(static_cast<std::size_t>((2 + n) * n));
-  table.mix({raw.data(), 1.3f, scale, base.data(), n, iterations, 1e-6f, out.data(), out.data() + n, out.data() + 2 * n});
+/// pre, post and comb of one site for the rows [first, first + rows), one after another.
+std::vector<float> MixOf(const Table& table, std::int64_t n, std::int64_t iterations, const std::vector<float>& raw, const std::vector<float>& base, std::int64_t rows,
+                         std::int64_t first = 0) {
+  const float scale[3] = {0.3f, 1.7f, 0.9f}, factor[8] = {1.3f, 0.8f, 1.0f, 2.1f, 0.1f, 1.7f, 0.6f, 1.1f};
+  std::vector<float> out(static_cast<std::size_t>(rows * (2 + n) * n));
+  table.mix({rows, raw.data() + first * (2 + n) * n, factor + first, scale, base.data(), n, iterations, 1e-6f, out.data()});
   return out;
 }
 
@@ -222,13 +224,19 @@ TEST(ElementwiseParity, MixingWeightsAreWithinTheirPassesRounding) {
   for (const std::int64_t n : {1, 2, 4, 5, 16}) {
     for (const std::int64_t iterations : {1, 2, 20}) {
       for (const float size : {0.0f, 1.0f, 12.0f}) {
-        const auto raw = numbers.Floats((2 + n) * n, -size, size), base = numbers.Floats((2 + n) * n, -size, size);
+        constexpr std::int64_t kRows = 7;
+        const auto raw = numbers.Floats(kRows * (2 + n) * n, -size, size), base = numbers.Floats((2 + n) * n, -size, size);
         // An exponential, and per pass n sums and a quotient, in both computations; passes are contractions.
         const double bound = (8.0 + 2.0 * static_cast<double>(iterations * 2 * (n + 2))) * 0x1p-24;
-        ExpectWithin(worst, "mix", [&](const Table& table) { return MixOf(table, n, iterations, raw, base); },
+        ExpectWithin(worst, "mix", [&](const Table& table) { return MixOf(table, n, iterations, raw, base, kRows); },
                      [&](float y) { return std::fabs(y) * bound + 1e-36; });
         if (hardware::BestIsa() < hardware::Isa::kAvx512) continue;
-        EXPECT_TRUE(SameBits(MixOf(TableFor(hardware::Isa::kAvx2), n, iterations, raw, base), MixOf(TableFor(hardware::Isa::kAvx512), n, iterations, raw, base)));
+        const auto together = MixOf(TableFor(hardware::Isa::kAvx512), n, iterations, raw, base, kRows);
+        EXPECT_TRUE(SameBits(MixOf(TableFor(hardware::Isa::kAvx2), n, iterations, raw, base, kRows), together));
+        for (std::int64_t r = 0; r < kRows; ++r) {
+          const auto alone = MixOf(TableFor(hardware::Isa::kAvx512), n, iterations, raw, base, 1, r);
+          EXPECT_EQ(std::memcmp(alone.data(), together.data() + r * (2 + n) * n, alone.size() * sizeof(float)), 0) << r;
+        }
       }
     }
   }

@@ -32,7 +32,7 @@ void MixLogits(Device& device, const SiteWeights& site, const float* streams, co
                            .y_stride = site.fn.n});
 }
 
-/// Calls body(r) for every row once its raw is there. Rows enough for every thread go through both on one of them, while their streams are in
+/// Calls body(rows) for spans of at most kRowsPerPart rows once their raw is there. Rows enough for every thread go through both on one of them, while their streams are in
 /// its cache; few rows share the matrix's outputs.
 template <typename Body>
 void WithMixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, std::int64_t rows, float* raw,
@@ -43,14 +43,14 @@ void WithMixLogits(Device& device, const SiteWeights& site, const float* streams
     device.workers().Run(Parts(rows, size), [&](std::int64_t part, int) noexcept {
       const Span span = Part(rows, size, part);
       MixLogits(device, site, streams, chosen, span, {0, site.fn.n}, raw);
-      for (std::int64_t r = span.begin; r < span.end; ++r) body(r);
+      body(span);
     });
     return;
   }
   device.workers().Run(Parts(site.fn.n, kMixOutputsPerPart), [&](std::int64_t part, int) noexcept {
     MixLogits(device, site, streams, chosen, {0, rows}, Part(site.fn.n, kMixOutputsPerPart, part), raw);
   });
-  ForRows(device, rows, [&](std::int64_t r, int) noexcept { body(r); });
+  ForRows(device, rows, [&](std::int64_t r, int) noexcept { body(Span{r, r + 1}); });
 }
 
 /// The quantised form of the rows, where it is wanted.
@@ -98,16 +98,17 @@ void RunEmbed(Device& device, const Embed& op) noexcept {
 void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
   const SiteWeights& site = *op.site;
   const std::int64_t n = site.n, d = site.d, width = (2 + n) * n;
-  WithMixLogits(device, site, op.streams, nullptr, op.rows, op.raw, [&](std::int64_t r) noexcept {
+  WithMixLogits(device, site, op.streams, nullptr, op.rows, op.raw, [&](const Span& span) noexcept {
     const kernels::Table& k = device.kernels();
-    const float* streams = op.streams + r * n * d;
-    float* mix = op.mix + r * width;
-    float* x = op.x.x + r * d;
-    const float factor = k.root_mean({streams, n * d, site.norm_eps});
-    k.mix({op.raw + r * width, factor, site.scale, site.base, n, site.iterations, site.hc_eps, mix, mix + n, mix + 2 * n});
-    k.collapse({streams, n, d, mix, x, op.rounding});
-    k.norm({x, 1, d, d, op.norm_weight, site.norm_eps, x, op.rounding});
-    QuantizeRows(device, op.x, {r, r + 1}, d);
+    const std::int64_t rows = span.end - span.begin;
+    float factors[kRowsPerPart];
+    for (std::int64_t i = 0; i < rows; ++i) factors[i] = k.root_mean({op.streams + (span.begin + i) * n * d, n * d, site.norm_eps});
+    float* mix = op.mix + span.begin * width;
+    k.mix({rows, op.raw + span.begin * width, factors, site.scale, site.base, n, site.iterations, site.hc_eps, mix});
+    float* x = op.x.x + span.begin * d;
+    for (std::int64_t i = 0; i < rows; ++i) k.collapse({op.streams + (span.begin + i) * n * d, n, d, mix + i * width, x + i * d, op.rounding});
+    k.norm({x, rows, d, d, op.norm_weight, site.norm_eps, x, op.rounding});
+    QuantizeRows(device, op.x, span, d);
   });
 }
 
@@ -121,15 +122,17 @@ void RunExpand(Device& device, const ExpandStreams& op) noexcept {
 void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
   const SiteWeights& site = *op.site;
   const auto rows = static_cast<std::int64_t>(op.chosen.size());
-  WithMixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw, [&](std::int64_t r) noexcept {
+  WithMixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw, [&](const Span& span) noexcept {
     const kernels::Table& k = device.kernels();
-    const float* streams = op.streams + op.chosen[static_cast<std::size_t>(r)] * site.n * site.d;
-    float pre[kernels::kMaxStreams];
-    float* y = op.y + r * site.d;
-    const float factor = k.root_mean({streams, site.n * site.d, site.norm_eps});
-    k.head_mix({op.raw + r * site.n, factor, site.scale, site.base, site.n, site.hc_eps, pre});
-    k.collapse({streams, site.n, site.d, pre, y, op.rounding});
-    if (op.norm_weight != nullptr) k.norm({y, 1, site.d, site.d, op.norm_weight, site.norm_eps, y, op.rounding});
+    for (std::int64_t r = span.begin; r < span.end; ++r) {
+      const float* streams = op.streams + op.chosen[static_cast<std::size_t>(r)] * site.n * site.d;
+      float pre[kernels::kMaxStreams];
+      float* y = op.y + r * site.d;
+      const float factor = k.root_mean({streams, site.n * site.d, site.norm_eps});
+      k.head_mix({op.raw + r * site.n, factor, site.scale, site.base, site.n, site.hc_eps, pre});
+      k.collapse({streams, site.n, site.d, pre, y, op.rounding});
+      if (op.norm_weight != nullptr) k.norm({y, 1, site.d, site.d, op.norm_weight, site.norm_eps, y, op.rounding});
+    }
   });
 }
 

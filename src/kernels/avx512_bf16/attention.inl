@@ -27,36 +27,45 @@ template <bool kPlain>
   return Fma(FromBits(ShiftLeft<16>(a)), FromBits(ShiftLeft<16>(b)), sum);
 }
 
-/// Whether every half is zero or of a magnitude from kSmallest to kLargest.
-[[gnu::always_inline]] inline bool ModerateHalves(Ints words) noexcept {
-  const __m512i magnitude = _mm512_and_si512(words.v, _mm512_set1_epi16(0x7FFF));
-  const auto code = [](float x) { return _mm512_set1_epi16(static_cast<short>(__builtin_bit_cast(std::uint32_t, x) >> 16)); };
-  const __mmask32 far = _mm512_cmplt_epu16_mask(magnitude, code(kSmallest)) | _mm512_cmpgt_epu16_mask(magnitude, code(kLargest));
-  return (far & _mm512_test_epi16_mask(magnitude, magnitude)) == 0;
-}
+/// The largest magnitude of halves so far, and the least less one, so that zeros are out of the way.
+struct HalfRange {
+  __m512i largest = _mm512_setzero_si512(), least = _mm512_set1_epi16(-1);
+
+  [[gnu::always_inline]] void See(Ints words) noexcept {
+    const __m512i magnitude = _mm512_and_si512(words.v, _mm512_set1_epi16(0x7FFF));
+    largest = _mm512_max_epu16(largest, magnitude);
+    least = _mm512_min_epu16(least, _mm512_sub_epi16(magnitude, _mm512_set1_epi16(1)));
+  }
+  /// Whether every half is zero or of a magnitude from kSmallest to kLargest.
+  [[gnu::always_inline]] bool Moderate() const noexcept {
+    const auto code = [](float x, int less) { return _mm512_set1_epi16(static_cast<short>((__builtin_bit_cast(std::uint32_t, x) >> 16) - less)); };
+    return (_mm512_cmplt_epu16_mask(least, code(kSmallest, 1)) | _mm512_cmpgt_epu16_mask(largest, code(kLargest, 0))) == 0;
+  }
+};
 
 /// False where a query is not exact in bf16 or too far from one.
 [[gnu::always_inline]] inline bool PackQueries(const AttendArgs& args, std::uint32_t* queries) noexcept {
   __m512i bits = _mm512_setzero_si512();
-  bool moderate = true;
+  HalfRange range;
   for (std::int64_t i = 0; i < args.heads * args.layout.dim; i += kPair) {
     const Lanes first = Load(args.query + i), second = Load(args.query + i + kLanes);
     bits = _mm512_or_si512(bits, _mm512_or_si512(Bits(first).v, Bits(second).v));
     const Ints words = PackPairs(first, second);
-    moderate &= ModerateHalves(words);
+    range.See(words);
     StoreInts(queries + i / 2, words);
   }
-  return moderate && _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0xFFFF)) == 0;
+  return range.Moderate() && _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0xFFFF)) == 0;
 }
 
-/// The channels of a panel of one row, as words of keys. False where they are not moderate.
-[[gnu::always_inline]] inline bool UnpackPanel(const KvRowLayout& layout, const std::byte* row, std::int64_t panel, Ints (&words)[2]) noexcept {
+/// The channels of a panel of one row, as words of keys. False where their scale is not moderate; `range` sees those that have none.
+[[gnu::always_inline]] inline bool UnpackPanel(const KvRowLayout& layout, const std::byte* row, std::int64_t panel, HalfRange& range, Ints (&words)[2]) noexcept {
   const std::int64_t codes = layout.CodeBytes(), at = panel * kPanel;
   if (at >= codes) {
     const std::byte* numbers = row + codes + 2 * (at - codes);
     words[0] = PackBf16(numbers);
     words[1] = PackBf16(numbers + 2 * kPair);
-    return ModerateHalves(words[0]) && ModerateHalves(words[1]);
+    for (const Ints& word : words) range.See(word);
+    return true;
   }
   PackE4m3(row + at, words);
   const int exponent = static_cast<int>(row[layout.ScaleOffset() + panel]) - 127;
@@ -67,14 +76,14 @@ template <bool kPlain>
 
 /// keys and values of two rows, the second one of zeros where it is null.
 [[gnu::always_inline]] inline bool UnpackRows(const KvRowLayout& layout, const std::byte* first, const std::byte* second, std::int64_t pair,
-                                              const DotAttend& dots) noexcept {
+                                              const DotAttend& dots, HalfRange& range) noexcept {
   bool moderate = true;
   std::uint32_t* keys = dots.keys + pair * layout.dim;
   std::uint32_t* values = dots.values + pair * kPanel;
   for (std::int64_t panel = 0; panel * kPanel < layout.dim; ++panel, keys += kPanel / 2, values += kPairs * kPanel) {
     Ints a[2], b[2] = {SetInts(0), SetInts(0)};
-    moderate &= UnpackPanel(layout, first, panel, a);
-    if (second != nullptr) moderate &= UnpackPanel(layout, second, panel, b);
+    moderate &= UnpackPanel(layout, first, panel, range, a);
+    if (second != nullptr) moderate &= UnpackPanel(layout, second, panel, range, b);
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
       StoreInts(keys + i * kLanes, a[i]);
@@ -116,7 +125,7 @@ template <bool kPlain>
   const float* p = dots.state.p + head * kAttendBlock;
   std::uint32_t* weights = dots.weights + head * kPairs;
   bool plain = true;
-  for (std::int64_t r = 0; r < kAttendBlock; r += kPair) {
+  for (std::int64_t r = 0; r < rows; r += kPair) {
     Lanes weight[2] = {Load(p + r), Load(p + r + kLanes)};
     for (const Lanes& part : weight) plain &= (Less(Zero(), part).v & Less(part, Set1(kLeastWeight)).v) == 0;
     Separate(weight);
@@ -209,8 +218,9 @@ inline constexpr std::int64_t kMostAttendHeads = 64 * kValueHeads;
     const std::int64_t rows = AtMost(kAttendBlock, args.count - begin);
     const std::byte* const* row = args.rows + begin;
     bool moderate = true;
-    for (std::int64_t r = 0; r < rows; r += 2) moderate &= UnpackRows(layout, row[r], r + 1 < rows ? row[r + 1] : nullptr, r / 2, dots);
-    if (!moderate) return false;
+    HalfRange range;
+    for (std::int64_t r = 0; r < rows; r += 2) moderate &= UnpackRows(layout, row[r], r + 1 < rows ? row[r + 1] : nullptr, r / 2, dots, range);
+    if (!moderate || !range.Moderate()) return false;
     AttendRows(args, dots, begin, rows);
   }
   Divide(args, dots.state);

@@ -18,26 +18,33 @@ void Normalise(float* comb, std::int64_t n, std::int64_t line_stride, std::int64
   }
 }
 
-}  // namespace
-
-void Mix(const MixArgs& args) noexcept {
-  const std::int64_t n = args.streams;
-  const auto m = [&](std::int64_t i, int part) { return args.raw[i] * args.factor * args.scale[part] + args.base[i]; };
-  for (std::int64_t j = 0; j < n; ++j) args.pre[j] = Sigmoid(m(j, 0)) + args.eps;
-  for (std::int64_t j = 0; j < n; ++j) args.post[j] = 2.0f * Sigmoid(m(n + j, 1));
+void MixRow(const MixArgs& args, std::int64_t r) noexcept {
+  const std::int64_t n = args.streams, width = (2 + n) * n;
+  float* pre = args.mix + r * width;
+  float* post = pre + n;
+  float* comb = post + n;
+  const auto m = [&](std::int64_t i, int part) { return args.raw[r * width + i] * args.factor[r] * args.scale[part] + args.base[i]; };
+  for (std::int64_t j = 0; j < n; ++j) pre[j] = Sigmoid(m(j, 0)) + args.eps;
+  for (std::int64_t j = 0; j < n; ++j) post[j] = 2.0f * Sigmoid(m(n + j, 1));
   for (std::int64_t j = 0; j < n; ++j) {
-    float* row = args.comb + j * n;
+    float* row = comb + j * n;
     for (std::int64_t k = 0; k < n; ++k) row[k] = m(2 * n + j * n + k, 2);
     const float largest = *std::max_element(row, row + n);
     float sum = 0.0f;
     for (std::int64_t k = 0; k < n; ++k) sum += row[k] = std::exp(row[k] - largest);
     for (std::int64_t k = 0; k < n; ++k) row[k] = row[k] / sum + args.eps;
   }
-  Normalise(args.comb, n, 1, n, args.eps);
+  Normalise(comb, n, 1, n, args.eps);
   for (std::int64_t pass = 1; pass < args.iterations; ++pass) {
-    Normalise(args.comb, n, n, 1, args.eps);
-    Normalise(args.comb, n, 1, n, args.eps);
+    Normalise(comb, n, n, 1, args.eps);
+    Normalise(comb, n, 1, n, args.eps);
   }
+}
+
+}  // namespace
+
+void Mix(const MixArgs& args) noexcept {
+  for (std::int64_t r = 0; r < args.rows; ++r) MixRow(args, r);
 }
 
 void HeadMix(const HeadMixArgs& args) noexcept {

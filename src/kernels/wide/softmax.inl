@@ -13,13 +13,14 @@ struct AttendState {
 /// Turns a head's scores into weights exp(s − M) and carries M, the denominator and the factor of what was summed before.
 [[gnu::always_inline]] inline void Softmax(const AttendArgs& args, const AttendState& state, std::int64_t head, std::int64_t rows, bool first) noexcept {
   float* p = state.p + head * kAttendBlock;
-  for (std::int64_t r = rows; r < kAttendBlock; ++r) p[r] = -__builtin_inff();
+  const std::int64_t filled = (rows + 2 * kLanes - 1) / (2 * kLanes) * (2 * kLanes);  // what is read as pairs of rows
+  for (std::int64_t r = rows; r < filled; ++r) p[r] = -__builtin_inff();
   Lanes largest = Load(p);
-  for (std::int64_t r = kLanes; r < kAttendBlock; r += kLanes) largest = Max(largest, Load(p + r));
+  for (std::int64_t r = kLanes; r < filled; r += kLanes) largest = Max(largest, Load(p + r));
   const float block = Largest(largest), before = first ? -__builtin_inff() : state.largest[head];
   const float now = before > block ? before : block;
   Lanes sum = Zero();
-  for (std::int64_t r = 0; r < kAttendBlock; r += kLanes) {
+  for (std::int64_t r = 0; r < filled; r += kLanes) {
     const Lanes weight = Exp(Sub(Load(p + r), Set1(now)));
     sum = Add(sum, weight);
     Store(p + r, RoundAs(weight, args.rounding));

@@ -28,23 +28,39 @@ void (*mix_below)(const MixArgs&) noexcept = nullptr;
   return Div(a, Add(Add(Add(Add(Quarter<0>(a), Quarter<1>(a)), Quarter<2>(a)), Quarter<3>(a)), eps));
 }
 
-/// Four streams: comb is sixteen lanes, its rows their quarters.
-void Mix(const MixArgs& args) noexcept {
-  if (args.streams != 4) return mix_below(args);
-  const Lanes factor = Set1(args.factor), one = Set1(1.0f), eps = Set1(args.eps);
+/// Four streams: comb is sixteen lanes, its rows their quarters. kRows rows side by side, as each is a long chain of dependent divisions.
+template <int kRows>
+[[gnu::always_inline]] inline void MixFour(const MixArgs& args, std::int64_t first) noexcept {
+  constexpr std::int64_t kWidth = 24;
+  const Lanes one = Set1(1.0f), eps = Set1(args.eps);
   alignas(64) float scale[8], sigmoid[8];
   for (int i = 0; i < 8; ++i) scale[i] = args.scale[i / 4];
-  const Lanes m = Add(Mul(Mul(LoadPart(args.raw, 8), factor), LoadPart(scale, 8)), LoadPart(args.base, 8));
-  StorePart(sigmoid, Div(one, Add(one, Exp(Sub(Zero(), m)))), 8);
-  for (int j = 0; j < 4; ++j) args.pre[j] = sigmoid[j] + args.eps;
-  for (int j = 0; j < 4; ++j) args.post[j] = 2.0f * sigmoid[4 + j];
+  Lanes comb[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    const float* raw = args.raw + (first + r) * kWidth;
+    float* mix = args.mix + (first + r) * kWidth;
+    const Lanes factor = Set1(args.factor[first + r]);
+    const Lanes row = Add(Mul(Mul(Load(raw + 8), factor), Set1(args.scale[2])), Load(args.base + 8));
+    const Lanes m = Add(Mul(Mul(LoadPart(raw, 8), factor), LoadPart(scale, 8)), LoadPart(args.base, 8));
+    StorePart(sigmoid, Div(one, Add(one, Exp(Sub(Zero(), m)))), 8);
+    for (int j = 0; j < 4; ++j) mix[j] = sigmoid[j] + args.eps;
+    for (int j = 0; j < 4; ++j) mix[4 + j] = 2.0f * sigmoid[4 + j];
+    const Lanes largest = Max(Max(InQuarters<0>(row), InQuarters<1>(row)), Max(InQuarters<2>(row), InQuarters<3>(row)));
+    comb[r] = NormaliseColumns(Add(NormaliseRows(Exp(Sub(row, largest)), Zero()), eps), eps);
+  }
+  for (std::int64_t pass = 1; pass < args.iterations; ++pass) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) comb[r] = NormaliseColumns(NormaliseRows(comb[r], eps), eps);
+  }
+  for (int r = 0; r < kRows; ++r) Store(args.mix + (first + r) * kWidth + 8, comb[r]);
+}
 
-  const Lanes row = Add(Mul(Mul(Load(args.raw + 8), factor), Set1(args.scale[2])), Load(args.base + 8));
-  const Lanes largest = Max(Max(InQuarters<0>(row), InQuarters<1>(row)), Max(InQuarters<2>(row), InQuarters<3>(row)));
-  Lanes comb = Add(NormaliseRows(Exp(Sub(row, largest)), Zero()), eps);
-  comb = NormaliseColumns(comb, eps);
-  for (std::int64_t pass = 1; pass < args.iterations; ++pass) comb = NormaliseColumns(NormaliseRows(comb, eps), eps);
-  Store(args.comb, comb);
+void Mix(const MixArgs& args) noexcept {
+  if (args.streams != 4) return mix_below(args);
+  std::int64_t r = 0;
+  for (; r + 4 <= args.rows; r += 4) MixFour<4>(args, r);
+  for (; r + 2 <= args.rows; r += 2) MixFour<2>(args, r);
+  if (r < args.rows) MixFour<1>(args, r);
 }
 
 void Collapse(const CollapseArgs& args) noexcept {
