@@ -9,7 +9,7 @@ namespace baleen::apps {
 
 struct AgainstFlags {
   std::string command;                                            // of the other engine, for /bin/sh
-  std::string ours = "bench model --prompt 256 --decode 32 --repeats 1";  // arguments of this program
+  std::string ours = "bench model --prompt 256 --decode 32 --repeats 0";  // arguments of this program
   std::int64_t rounds = 5;
   double seconds = 600;
   bool json = false;

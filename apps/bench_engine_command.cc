@@ -25,6 +25,7 @@ struct BenchEngineFlags {
   LoadShape shape;
   std::string trace, svg;
   std::int64_t repeats = 3;
+  double seconds = 0;  // bound of the run; 0 = none
   bool json = false;
 };
 
@@ -47,16 +48,19 @@ engine::Request RequestFor(const Arrival& arrival, std::int64_t number, std::int
   return request;
 }
 
-/// Plays the arrivals against the engine on this thread.
+/// Plays the arrivals against the engine on this thread. From `until` on nothing arrives any more, and what runs then ends there.
 Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector<Arrival>& arrivals, std::int64_t vocab, const std::string& tenant,
-                                       bool drafts) {
+                                       bool drafts, Clock::time_point until) {
   std::vector<RequestTimes> times(arrivals.size());
   const Clock::time_point begin = Clock::now();
-  for (std::size_t next = 0, ended = 0; ended < arrivals.size();) {
-    for (; next < arrivals.size() && arrivals[next].at_seconds <= Since(begin); ++next) {
+  std::size_t arriving = arrivals.size();
+  for (std::size_t next = 0, ended = 0; ended < arriving;) {
+    if (Clock::now() >= until) arriving = next;
+    for (; next < arriving && arrivals[next].at_seconds <= Since(begin); ++next) {
       RequestTimes& entry = times[next];
       engine::Request request = RequestFor(arrivals[next], static_cast<std::int64_t>(next), vocab, tenant, drafts);
       entry.submitted = Since(begin);
+      if (until != Clock::time_point::max()) request.deadlines.total = until - Clock::now();
       request.on_token = [&entry, begin](const engine::TokenEvent&) { return entry.tokens.push_back(Since(begin)), true; };
       request.on_end = [&entry, &ended, begin](const engine::Ending& ending) {
         entry.ending = ending;
@@ -66,11 +70,12 @@ Result<std::vector<RequestTimes>> Play(engine::Engine& engine, const std::vector
       };
       TRY(engine.Submit(std::move(request)));
     }
-    if (!engine.Step() && next < arrivals.size()) {
-      const double wait = arrivals[next].at_seconds - Since(begin);
-      if (wait > 0) std::this_thread::sleep_for(std::chrono::duration<double>(wait));
+    if (!engine.Step() && next < arriving) {
+      const auto arrival = begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(arrivals[next].at_seconds));
+      std::this_thread::sleep_until(std::min(arrival, until));
     }
   }
+  times.resize(arriving);
   return times;
 }
 
@@ -79,14 +84,16 @@ Arrival BatchShape(std::int64_t context) {
   return {0, prompt, std::min(kBatchAnswer, context - prompt), 0, 0, 0};
 }
 
-/// One request after the other, then all of them at once, again and again: both sides see the same machine.
-Status MeasureBatch(library::RunningEngine& open, const BenchEngineFlags& flags, BatchFigures& figures) {
+/// One request after the other, then all of them at once, again and again: both sides see the same machine. One pair is measured whatever it takes; no
+/// other begins from `until` on.
+Status MeasureBatch(library::RunningEngine& open, const BenchEngineFlags& flags, Clock::time_point until, BatchFigures& figures) {
   const std::int64_t vocab = open.model.checkpoint->config().vocab_size;
   const Arrival shape = BatchShape(open.options.context);
   const std::vector<Arrival> together(static_cast<std::size_t>(flags.engine.parallel), shape);
-  for (std::int64_t repeat = 0; repeat <= flags.repeats; ++repeat) {  // the first warms up
-    TRY_ASSIGN(const std::vector<RequestTimes> one, Play(*open.engine, {shape}, vocab, "alone " + std::to_string(repeat), false));
-    TRY_ASSIGN(const std::vector<RequestTimes> all, Play(*open.engine, together, vocab, "together " + std::to_string(repeat), false));
+  const Clock::time_point whole = Clock::time_point::max();
+  for (std::int64_t repeat = 0; repeat <= flags.repeats && (repeat <= 1 || Clock::now() < until); ++repeat) {  // the first warms up
+    TRY_ASSIGN(const std::vector<RequestTimes> one, Play(*open.engine, {shape}, vocab, "alone " + std::to_string(repeat), false, whole));
+    TRY_ASSIGN(const std::vector<RequestTimes> all, Play(*open.engine, together, vocab, "together " + std::to_string(repeat), false, whole));
     if (repeat == 0) continue;
     figures.alone.push_back(FiguresOf(one).tokens_per_second);
     figures.together.push_back(FiguresOf(all).tokens_per_second);
@@ -146,6 +153,7 @@ void PrintJson(const library::RunningEngine& open, const BenchEngineFlags& flags
 
 Status RunBenchEngine(const BenchEngineFlags& flags) {
   if (!std::isfinite(flags.shape.rate)) return diagnostics::InvalidInput("--rate: expected a number from 0 up, found none");
+  if (!std::isfinite(flags.seconds)) return diagnostics::InvalidInput("--seconds: expected a number from 0.1 up, found none");
   std::vector<Arrival> arrivals = MakeArrivals(flags.shape);
   if (!flags.trace.empty()) {
     TRY_ASSIGN(arrivals, ReadArrivals(flags.trace));
@@ -153,8 +161,13 @@ Status RunBenchEngine(const BenchEngineFlags& flags) {
   TRY_ASSIGN(library::OpenedModel model, OpenCheckpoint(flags.model));
   TRY_ASSIGN(library::RunningEngine open, StartEngine(std::move(model), flags.model, flags.engine));
   BatchFigures batch;
-  TRY(MeasureBatch(open, flags, batch));
-  TRY_ASSIGN(const std::vector<RequestTimes> times, Play(*open.engine, arrivals, open.model.checkpoint->config().vocab_size, "load", true));
+  // Half of the time for each: the pairs, then the load.
+  const auto after = [&](double share) {
+    if (flags.seconds == 0) return Clock::time_point::max();
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(share * flags.seconds));
+  };
+  TRY(MeasureBatch(open, flags, after(0.5), batch));
+  TRY_ASSIGN(const std::vector<RequestTimes> times, Play(*open.engine, arrivals, open.model.checkpoint->config().vocab_size, "load", true, after(0.5)));
   const LoadFigures load = FiguresOf(times);
   const engine::Statistics statistics = open.engine->statistics();
   if (!flags.svg.empty()) {
@@ -184,6 +197,8 @@ void AddBenchEngineCommand(CLI::App& bench, int& exit_code) {
   command->add_option("--seed", flags->shape.seed, "Of the random times")->capture_default_str();
   command->add_option("--trace", flags->trace, "JSON lines {\"at\": s, \"prompt_tokens\": n, \"answer_tokens\": n, \"group\": n, \"shared_tokens\": n} instead");
   command->add_option("--repeats", flags->repeats, "Runs of one against many; medians are printed")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--seconds", flags->seconds, "Bound of the measuring: half of it for one against many, of which one pair is always measured, half for the load, which is cut off then")
+      ->check(CLI::Range(0.1, 360000.0));
   command->add_option("--svg", flags->svg, "Write a picture of the load to this file");
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer("Examples:\n  baleen bench engine\n  baleen bench engine --rate 40 --requests 200 --svg load.svg\n  baleen bench engine --trace arrivals.jsonl --json");

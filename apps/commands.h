@@ -15,6 +15,7 @@ void AddInspectCommand(CLI::App& app, int& exit_code);
 void AddTwinCommand(CLI::App& app, int& exit_code);
 void AddLogitsCommand(CLI::App& app, int& exit_code);
 void AddBenchCommand(CLI::App& app, int& exit_code);
+void AddBenchModelCommand(CLI::App& bench, int& exit_code);
 void AddBenchEngineCommand(CLI::App& bench, int& exit_code);
 void AddBenchKernelsCommand(CLI::App& bench, int& exit_code);
 void AddGenerateCommand(CLI::App& app, int& exit_code);

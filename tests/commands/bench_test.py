@@ -103,7 +103,14 @@ class Engine(program.Case):
         report = self.report("--context", "30", "--requests", "1", "--prompt", "8", "--answer", "4", "--parallel", "2")
         self.assertEqual((report["batch_prompt_tokens"], report["batch_answer_tokens"]), (16, 14))
 
+    def test_the_time_is_over(self):
+        report = self.report("--requests", "100000", "--rate", "20", "--answer", "4", "--prompt", "8", "--parallel", "2", "--context", "40", "--seconds", "1.5")
+        self.assertLess(report["load"]["seconds"], 5)
+        self.assertGreater(report["load"]["completion_tokens"], 0)
+        self.assertEqual((len(report["alone_tokens_per_second"]), len(report["together_tokens_per_second"])), (1, 1))
+
     def test_refused(self):
+        self.refused(run("bench", "engine", "--seconds", "nan"), "--seconds")
         self.refused(run("bench", "engine", "--trace", self.folder / "absent.jsonl"), "absent.jsonl")
         self.refused(run("bench", "engine", "--trace", self.file("t.jsonl", b'{"at": 0}\n')), "line 1", "prompt_tokens")
         self.refused(run("bench", "engine", "--context", "30", "--repeats", "1", "--prompt", "64"), "prompt")
@@ -112,15 +119,91 @@ class Engine(program.Case):
 
 
 class Model(program.Case):
+    def report(self, *flags, **how):
+        return json.loads(self.answered(run("bench", "model", "--json", *flags, **how)))
+
     def test_report(self):
-        report = json.loads(self.answered(run("bench", "model", "--prompt", "40", "--decode", "4", "--repeats", "1", "--json")))
+        report = self.report("--prompt", "40", "--decode", "4", "--repeats", "1")
         self.assertEqual((report["prompt_tokens"], report["decode_tokens"], len(report["decode_tokens_per_second"])), (40, 4, 2))
         self.assertLess(abs(report["taken_bytes"] / report["planned_bytes"] - 1), 0.2)
+        self.assertEqual(report["heap_growth_bytes_in_decode"], 0)
+
+    def test_lines_and_operations(self):
+        report = self.report("--contexts", "30,90,200", "--decode", "5", "--repeats", "1")
+        self.assertEqual([(line["phase"], line["context"], line["tokens"]) for line in report["lines"]],
+                         [("prefill", 30, 30), ("decode", 30, 5), ("prefill", 90, 55), ("decode", 90, 5), ("prefill", 200, 105), ("decode", 200, 5)])
+        for line in report["lines"]:
+            operations = [op for op in report["operations"] if (op["phase"], op["context"]) == (line["phase"], line["context"])]
+            spent = sum(op["seconds"] for op in operations)
+            self.assertLessEqual(spent, line["watched_seconds"])
+            self.assertGreater(spent, 0.5 * line["watched_seconds"])
+            for figure in ("weight_bytes", "cache_bytes", "flops"):
+                self.assertAlmostEqual(sum(op[figure] for op in operations), line[figure], delta=1)
+            for name in ("linear", "run_experts", "attend", "collapse"):
+                self.assertIn(name, {op["op"] for op in operations})
+
+    def test_a_decode_moves_what_the_checkpoint_holds(self):
+        """Every matrix that a token meets is counted once a step, in its stored size; experts: the chosen two and the shared one."""
+        steps = 3
+        report = self.report("--prompt", "20", "--decode", str(steps), "--repeats", "0")
+        self.assertEqual(report["operations"], [])  # a single pass is not watched
+        report = self.report("--prompt", "20", "--decode", str(steps), "--repeats", "1")
+        config = json.loads((program.REPOSITORY / "models" / "plankton" / "config.json").read_text())
+        d, layers, vocab, hidden = (config[name] for name in ("hidden_size", "num_hidden_layers", "vocab_size", "moe_intermediate_size"))
+        decode = [op for op in report["operations"] if op["phase"] == "decode"]
+        head = [op for op in decode if op["shape"].startswith(f"{vocab} x {d} ")]
+        self.assertEqual([(op["calls"], op["weight_bytes"]) for op in head], [(steps, steps * 2 * vocab * d)])
+        experts = [op for op in decode if op["op"] == "run_experts"]
+        routed, shared = 3 * hidden * d * 17 / 32, 3 * (hidden * d + hidden * d // 128 ** 2)
+        self.assertEqual([(op["calls"], op["weight_bytes"]) for op in experts],
+                         [(steps * layers, steps * layers * (config["num_experts_per_tok"] * routed + config["n_shared_experts"] * shared))])
+        window = sum(min(20 + i + 1, config["sliding_window"]) for i in range(steps))
+        attend = [op for op in decode if op["op"] == "attend"]
+        entries = sum((20 + i + 1) // ratio for i in range(steps) for ratio in config["compress_ratios"][:layers] if ratio)
+        nope, rope = config["head_dim"] - config["qk_rope_head_dim"], config["qk_rope_head_dim"]
+        row = attend[0]["cache_bytes"] / (layers * window + entries)
+        self.assertEqual(row, int(row))
+        self.assertGreaterEqual(row, nope + 2 * rope + nope // 64)
+        self.assertLessEqual(row, nope + 2 * rope + nope // 64 + 64)
+
+    def test_outputs_do_not_depend_on_chunks_threads_or_passes(self):
+        def hashes(*flags):
+            report = self.report("--contexts", "40,150", "--decode", "6", "--repeats", "1", *flags)
+            return [line["hash"] for line in report["lines"]]
+
+        one = hashes("--threads", "1")
+        self.assertEqual(len(set(one)), 4)
+        self.assertEqual(one, hashes("--threads", "2"))
+        self.assertEqual(one, hashes("--chunk", "7"))
+
+    def test_files(self):
+        csv, page = self.folder / "model.csv", self.folder / "model.html"
+        text = self.answered(run("bench", "model", "--contexts", "20,60", "--decode", "2", "--repeats", "1", "--csv", csv, "--html", page))
+        for word in ("B, read", "R, ", "prefill", "decode", "of roof", "run_experts"):
+            self.assertIn(word, text)
+        lines = csv.read_text().splitlines()
+        self.assertEqual(lines[0].split(",")[:3], ["phase", "context", "op"])
+        self.assertEqual({len(line.split(",")) for line in lines}, {len(lines[0].split(","))})
+        self.assertEqual([tuple(line.split(",")[:3]) for line in lines if ",all," in line],
+                         [("prefill", "20", "all"), ("decode", "20", "all"), ("prefill", "60", "all"), ("decode", "60", "all")])
+        html = page.read_text()
+        self.assertTrue(html.startswith("<!DOCTYPE html>") and html.endswith("</html>\n"))
+        self.assertEqual(html.count("<svg"), html.count("</svg>"))
+        self.assertNotIn("http", html.replace("http-equiv", ""))
+
+    def test_the_time_is_over(self):
+        report = self.report("--contexts", "16,100000", "--decode", "2", "--seconds", "2")
+        self.assertEqual([line["context"] for line in report["lines"]], [16, 16])
+        self.refused(run("bench", "model", "--prompt", "100000", "--seconds", "0.5"), "--seconds", "100000")
 
     def test_refused(self):
         self.refused(run("bench"), "model", "engine", "kernels")
         self.refused(run("bench", "model", "--model", self.folder), "config.json")
-        self.refused(run("bench", "model", "--decode", "0"), "--decode")
+        for flags in (("--decode", "0"), ("--contexts", "0"), ("--contexts", "20,x"), ("--contexts", "100,50"), ("--contexts", "100,101"), ("--contexts", "1048576"), ("--prompt", "1048570"),
+                      ("--prompt", "5", "--contexts", "5"), ("--seconds", "nan"), ("--seconds", "0"), ("--repeats", "-1"), ("--chunk", "0")):
+            with self.subTest(flags):
+                self.refused(run("bench", "model", *flags), flags[0])
+        self.refused(run("bench", "model", "--prompt", "8", "--decode", "1", "--repeats", "0", "--csv", self.folder / "absent" / "x.csv"), "x.csv")
 
 
 if __name__ == "__main__":
