@@ -7,7 +7,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEAD = """# Performance
 
-A ledger of what `baleen bench kernels --json` and `bench/pytorch_memory.py --json` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
+A ledger of what `baleen bench kernels --json`, `baleen bench model --json` and `bench/pytorch_memory.py --json` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
 are of what the same run measured: B, eight streams read from memory by every thread; R, the machine's best bf16 multiply instruction from the first
 cache. Figures are medians of the clean repetitions (the threads had their cores). "Reached" compares with the goals in `bench/goals.json`.
 """
@@ -36,9 +36,29 @@ def memory_section(entry):
             f"{found['most']} wanted: {said}.\n")
 
 
-def section(entry, goals):
+def model_section(entry, goals):
+    """A line for each measured part; the goals speak of the parts with the longest context."""
+    report = entry["model"]
+    machine = report["machine"]
+    lines = [f"## {entry['date']}: {entry['title']}", "", entry["note"], "",
+             f"`{entry['command']}`: {machine['cpu']}, {machine['isa']}, {machine['threads']} threads, {report['arithmetic']} arithmetic; B = {machine['read_bytes_per_s'] / 1e9:.1f} GB/s, "
+             f"R = {machine['tile_bf16_flops'] / 1e9:.0f} GFLOP/s (`{machine['tile_instruction']}`); probe {machine['probe']}.", "",
+             "| part | context | tokens/s | of B | of R | of the roofline |", "|---|---|---|---|---|---|"]
+    for line in report["lines"]:
+        lines.append(f"| {line['phase']} | {line['context']} | {line['tokens_per_second']:.1f} | {line['of_bandwidth']:.2f} | {line['of_tile_rate']:.2f} | {line['of_roofline']:.2f} |")
+    for goal in goals:
+        found = [line for line in report["lines"] if line["phase"] == goal["phase"]][-1]
+        said = "reached" if found[goal["figure"]] >= goal["must"] else "not reached" + (": " + goal["blocks"] if goal["blocks"] else "")
+        lines += ["", f"{goal['what']}: {found[goal['figure']]:.3f}, must {goal['must']:.3f}, stretch {goal['stretch']:.3f}: {said}."]
+    return "\n".join(lines) + "\n"
+
+
+def section(entry, ledger):
+    goals = ledger["goals"]
     if "memory" in entry:
         return memory_section(entry)
+    if "model" in entry:
+        return model_section(entry, ledger["model_goals"])
     machine = entry["report"]["machine"]
     lines = [f"## {entry['date']}: {entry['title']}", "", entry["note"], "",
              f"`{entry['command']}`: {machine['cpu']}, {machine['isa']}, {machine['threads']} threads; B = {machine['read_bytes_per_s'] / 1e9:.1f} GB/s, "
@@ -57,9 +77,9 @@ def section(entry, goals):
 
 
 def document():
-    goals = json.loads((ROOT / "bench" / "goals.json").read_text())["goals"]
+    ledger = json.loads((ROOT / "bench" / "goals.json").read_text())
     entries = [json.loads(path.read_text()) for path in sorted((ROOT / "bench" / "results").glob("*.json"), reverse=True)]
-    return "\n".join([HEAD] + [section(entry, goals) for entry in entries])
+    return "\n".join([HEAD] + [section(entry, ledger) for entry in entries])
 
 
 def main():
