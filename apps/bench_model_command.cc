@@ -89,7 +89,9 @@ Status RunBenchModel(const BenchModelFlags& flags) {
   report.load_seconds = Since(start);
   WarmUp(*opened.transformer, sequence, plan);
   report.taken_bytes = ResidentBytes("Anonymous") - std::min(before, ResidentBytes("Anonymous"));
-  report.planned_bytes = opened.transformer->memory_plan().BeyondWeights(1);
+  report.planned_bytes = opened.transformer->memory_plan().BeyondWeights(1) + opened.transformer->memory_plan().packed_weights;
+  report.packed_bytes = opened.transformer->memory_plan().packed_weights;
+  report.packing_seconds = opened.transformer->packing_seconds();
   TRY_ASSIGN(report.runs, RunModel(*opened.transformer, *opened.device, sequence, plan));
   if (!flags.csv.empty()) TRY(WriteReport(flags.csv, ModelCsv(report)));
   if (!flags.html.empty()) TRY(WriteReport(flags.html, ModelPage(report)));

@@ -46,6 +46,13 @@ ordered_json OperationJson(const ModelPart& part, const OpCount& count, const Ma
   return line;
 }
 
+/// How fast weights were packed: every byte is read once and written once.
+double PackingRate(const ModelReport& report) { return report.packing_seconds > 0 ? 2 * static_cast<double>(report.packed_bytes) / report.packing_seconds : 0; }
+
+ordered_json PackingJson(const ModelReport& report) {
+  return {{"bytes", report.packed_bytes}, {"seconds", report.packing_seconds}, {"of_bandwidth", PackingRate(report) / report.runs.machine.read_bytes_per_second}};
+}
+
 void AddPartText(std::string& text, const ModelPart& part, const MachineFigures& machine) {
   const Counted time = part.Time(machine.probe_best_seconds);
   const PartCost cost = CostOfPart(part, machine);
@@ -131,7 +138,7 @@ std::string ModelJson(const ModelReport& report) {
                               {"load_seconds", report.load_seconds}, {"planned_bytes", report.planned_bytes}, {"taken_bytes", report.taken_bytes},
                               {"heap_growth_bytes_in_decode", report.runs.heap_growth}, {"prompt_tokens", prefill.tokens}, {"decode_tokens", decode.tokens},
                               {"prefill_tokens_per_second", prefill.TokensPerSecond()}, {"decode_tokens_per_second", decode.TokensPerSecond()},
-                              {"read_bytes_per_second", report.runs.read_bytes_per_second}, {"output_hash", Hex(decode.hash)}, {"machine", MachineJson(report.runs.machine)},
+                              {"read_bytes_per_second", report.runs.read_bytes_per_second}, {"output_hash", Hex(decode.hash)}, {"packing", PackingJson(report)}, {"machine", MachineJson(report.runs.machine)},
                               {"lines", lines}, {"operations", operations}};
   return whole.dump(1) + "\n";
 }
@@ -161,7 +168,11 @@ std::string ModelText(const ModelReport& report) {
   text += report.model + ", " + report.arithmetic + " arithmetic\n" + MachineText(runs.machine);
   AddLine(text, "  open   %.3f s, %.1f MiB mapped, %.2f MiB of them read", report.open_seconds, static_cast<double>(report.mapped_bytes) / kMiB,
           static_cast<double>(report.resident_after_open) / kMiB);
-  AddLine(text, "  memory %.1f MiB planned beyond the weights, %.1f MiB taken (%+.2f %%); a decode keeps %lld bytes of heap\n",
+  if (report.packed_bytes > 0) {
+    AddLine(text, "  packed %.1f MiB of weights in %.2f s, read and written at %.2f of B", static_cast<double>(report.packed_bytes) / kMiB, report.packing_seconds,
+            PackingRate(report) / runs.machine.read_bytes_per_second);
+  }
+  AddLine(text, "  memory %.1f MiB planned beyond the mapped weights, %.1f MiB taken (%+.2f %%); a decode keeps %lld bytes of heap\n",
           static_cast<double>(report.planned_bytes) / kMiB, static_cast<double>(report.taken_bytes) / kMiB, 100 * excess, static_cast<long long>(runs.heap_growth));
   AddLine(text, "  %-8s %9s %8s %12s          %10s     %7s %7s %7s  %-6s %s", "", "context", "tokens", "median", "moved", "of B", "of R", "of roof", "clean", "output");
   for (const ModelPart& part : runs.parts) AddPartText(text, part, runs.machine);

@@ -13,7 +13,9 @@ struct ModelReport {
   std::string model, arithmetic;
   double open_seconds = 0, load_seconds = 0;
   std::uint64_t mapped_bytes = 0, resident_after_open = 0;
-  std::uint64_t planned_bytes = 0, taken_bytes = 0;
+  std::uint64_t planned_bytes = 0, taken_bytes = 0;  // packed weights included
+  std::uint64_t packed_bytes = 0;                    // weights copied at the start; 0 = they are mapped
+  double packing_seconds = 0;
   ModelRuns runs;
 };
 

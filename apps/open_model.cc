@@ -43,6 +43,8 @@ void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model)
   command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   command.add_option("--pin", flags.pin, "Hold each thread on a core (on), on a NUMA node where there are several (auto), or nowhere (off); default: BALEEN_PIN, else auto")
       ->check(CLI::IsMember({"auto", "on", "off"}));
+  command.add_option("--weights", flags.weights, "Read weights where they lie in the checkpoint (mapped), copy them to memory near the threads first (packed), or that only on several NUMA nodes (auto); default: BALEEN_WEIGHTS, else auto")
+      ->check(CLI::IsMember({"auto", "mapped", "packed"}));
   command.add_flag("!--no-verify", flags.verify, "Do not search the weights for NaN before the start");
   command.add_flag("--verbose", flags.verbose, "Print the memory plan");
 }
@@ -58,6 +60,7 @@ Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags) {
                                                               .arithmetic = ArithmeticNamed(flags.arithmetic),
                                                               .threads = flags.threads,
                                                               .pin = library::PinNamed(flags.pin),
+                                                              .weights = library::WeightsNamed(flags.weights),
                                                               .verify = flags.verify}));
   if (flags.verify && !opened.verified) diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");
   return opened;
@@ -67,15 +70,15 @@ Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, co
   if (opened.checkpoint->config().drafter == checkpoint::DrafterKind::kDspark) {
     diagnostics::Note("this checkpoint has a DSpark drafter, which is not used here: the backbone runs alone");
   }
-  TRY_ASSIGN(opened.transformer, model::Transformer::Load(*opened.checkpoint, *opened.device, opened.arithmetic, limits));
+  TRY_ASSIGN(opened.transformer, model::Transformer::Load(*opened.checkpoint, *opened.device, opened.arithmetic, limits, opened.place));
   const model::MemoryPlan& plan = opened.transformer->memory_plan();
   if (flags.verbose) {
     std::fprintf(stderr, "Memory, taken before the first token (%s, %d threads):\n%s", std::string(hardware::IsaName(opened.device->isa())).c_str(),
                  opened.device->workers().threads(), plan.Text(sequences, limits.context).c_str());
   } else {
     char line[160];
-    std::snprintf(line, sizeof line, "memory: %.1f MiB of weights mapped, %.1f MiB beyond them for %lld tokens (--verbose lists it)",
-                  static_cast<double>(plan.mapped_weights) / 1048576.0, static_cast<double>(plan.BeyondWeights(sequences)) / 1048576.0,
+    std::snprintf(line, sizeof line, "memory: %.1f MiB of weights %s, %.1f MiB beyond them for %lld tokens (--verbose lists it)",
+                  static_cast<double>(plan.mapped_weights + plan.packed_weights) / 1048576.0, plan.packed_weights > 0 ? "packed" : "mapped", static_cast<double>(plan.BeyondWeights(sequences)) / 1048576.0,
                   static_cast<long long>(limits.context));
     diagnostics::Note(line);
   }

@@ -17,11 +17,12 @@ struct ModelFlags {
   std::string arithmetic = "official";   // exact | official
   int threads = 0;                       // 0 = BALEEN_THREADS, else every core
   std::string pin;                       // auto | on | off; empty = BALEEN_PIN, else auto
+  std::string weights;                   // auto | mapped | packed; empty = BALEEN_WEIGHTS, else auto
   bool verify = true;                    // look for NaN codes and scales before the first token
   bool verbose = false;                  // print the memory plan
 };
 
-/// Adds --model, --arithmetic, --threads, --pin, --no-verify and --verbose. has_default_model: --model may be left out.
+/// Adds --model, --arithmetic, --threads, --pin, --weights, --no-verify and --verbose. has_default_model: --model may be left out.
 void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model);
 
 /// --model as a folder: a path, a hub id of the local cache, or (empty) the bundled model.

@@ -10,6 +10,7 @@
 
 #include "checkpoint/model_config.h"
 #include "diagnostics/result.h"
+#include "hardware/workers.h"
 #include "tensor/view.h"
 
 namespace baleen::checkpoint {
@@ -60,8 +61,8 @@ Result<ModelConfig> ReadModelConfig(const std::filesystem::path& dir);
 Status VerifyHashTables(const Checkpoint& checkpoint);
 
 /// VerifyHashTables; then reads every FP8, e8m0, BF16 and F32 tensor and refuses NaN codes, NaN scales and non-finite numbers, naming the
-/// tensor. Costs a pass over the weights; shows a progress bar when long.
-Status VerifyValues(const Checkpoint& checkpoint);
+/// tensor: of several the first one by name. Costs a pass over the weights by the whole team; shows a progress bar when long.
+Status VerifyValues(const Checkpoint& checkpoint, hardware::Workers& workers);
 
 /// `model` is a folder, or a hub id "owner/name" looked up in the local Hugging Face cache: HF_HUB_CACHE, else HF_HOME/hub, else
 /// ~/.cache/huggingface/hub; models--owner--name/refs/main → snapshots/<commit>. Nothing is ever fetched.

@@ -32,7 +32,8 @@ TEST_P(GoldenCheckpoint, OpensAndHoldsFiniteNumbers) {
   const auto opened = Checkpoint::Open(fs::path(BALEEN_SOURCE_DIR) / "tests/golden/checkpoints" / GetParam());
   ASSERT_TRUE(opened) << opened.error().message;
   EXPECT_THAT(opened->odd_names(), testing::IsEmpty());
-  const Status values = VerifyValues(*opened);
+  hardware::Workers team(3);
+  const Status values = VerifyValues(*opened, team);
   EXPECT_TRUE(values) << values.error().message;
 }
 
@@ -84,7 +85,8 @@ class Model {
 
 Status OpenAndVerify(const fs::path& dir) {
   TRY_ASSIGN(const Checkpoint opened, Checkpoint::Open(dir));
-  return VerifyValues(opened);
+  hardware::Workers team(3);
+  return VerifyValues(opened, team);
 }
 
 struct Damage {

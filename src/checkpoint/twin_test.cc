@@ -51,7 +51,8 @@ TEST(TwinTest, EveryTinyPresetIsAValidCheckpointWithUnitVarianceProducts) {
     ASSERT_TRUE(opened) << opened.error().message;
     EXPECT_TRUE(opened->config() == config) << preset;
     EXPECT_EQ(opened->TotalBytes(), TwinBytes(config)) << preset;
-    const Status values = VerifyValues(*opened);
+    hardware::Workers team(3);
+    const Status values = VerifyValues(*opened, team);
     EXPECT_TRUE(values) << values.error().message;
     const std::string expert = "layers.1.ffn.experts.0.w1.";
     const double variance = 128 * MeanSquare(*opened->Find(expert + "weight"), *opened->Find(expert + "scale"));

@@ -1,6 +1,7 @@
 // Passes over stored values: what a header cannot show.
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "checkpoint/checkpoint.h"
@@ -14,6 +15,7 @@ using tensor::DType;
 using tensor::View;
 
 constexpr std::size_t kStretchBytes = std::size_t{1} << 16;  // scanned without an early exit, so that the loop vectorises
+constexpr std::size_t kPieceBytes = std::size_t{1} << 22;    // of a tensor that one thread scans at a time
 
 bool AnyE4m3Nan(const std::byte* data, std::size_t count) {
   unsigned char found = 0;
@@ -58,6 +60,14 @@ const char* BadName(DType dtype) {
 Status InFolder(const Checkpoint& checkpoint, Status status) {
   if (!status) status.error().message = diagnostics::Quoted(checkpoint.directory().string(), 300) + ": " + status.error().message;
   return status;
+}
+
+/// Whether the bytes [begin, end) of a tensor hold what they must not.
+bool HasBad(const View& view, std::size_t begin, std::size_t end) {
+  for (std::size_t at = begin; at < end; at += kStretchBytes) {
+    if (AnyBad(view.dtype, view.bytes.data() + at, std::min(kStretchBytes, end - at))) return true;
+  }
+  return false;
 }
 
 Status ScanTensor(const std::string& name, const View& view) {
@@ -114,14 +124,35 @@ Status VerifyHashTables(const Checkpoint& checkpoint) {
   return {};
 }
 
-Status VerifyValues(const Checkpoint& checkpoint) {
+Status VerifyValues(const Checkpoint& checkpoint, hardware::Workers& workers) {
   TRY(VerifyHashTables(checkpoint));
-  diagnostics::Progress progress("checking the weights", std::max<std::uint64_t>(1, checkpoint.TotalBytes()), "B");
-  for (const std::string& name : checkpoint.Names()) {
-    const auto view = checkpoint.Find(name);
-    TRY(InFolder(checkpoint, ScanTensor(name, *view)));
-    progress.Advance(view->bytes.size());
+  struct Piece {
+    std::size_t tensor;
+    std::size_t begin, end;
+  };
+  const std::vector<std::string> names = checkpoint.Names();
+  std::vector<View> views;
+  std::vector<Piece> pieces;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    views.push_back(*checkpoint.Find(names[i]));
+    for (std::size_t at = 0; at < views[i].bytes.size(); at += kPieceBytes) pieces.push_back({i, at, std::min(at + kPieceBytes, views[i].bytes.size())});
   }
+  diagnostics::Progress progress("checking the weights", std::max<std::uint64_t>(1, checkpoint.TotalBytes()), "B");
+  std::atomic<std::size_t> first_bad{names.size()};
+  std::atomic<std::uint64_t> scanned{0};
+  std::uint64_t shown = 0;
+  workers.Run(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t part, int thread) noexcept {
+    const Piece& piece = pieces[static_cast<std::size_t>(part)];
+    if (piece.tensor < first_bad.load(std::memory_order_relaxed) && HasBad(views[piece.tensor], piece.begin, piece.end)) {
+      for (std::size_t before = first_bad.load(); piece.tensor < before && !first_bad.compare_exchange_weak(before, piece.tensor);) {
+      }
+    }
+    const std::uint64_t now = scanned.fetch_add(piece.end - piece.begin) + piece.end - piece.begin;
+    if (thread == 0) progress.Advance(now - shown), shown = now;
+  });
+  const std::size_t bad = first_bad.load();
+  if (bad < names.size()) return InFolder(checkpoint, ScanTensor(names[bad], views[bad]));
+  progress.Advance(scanned.load() - shown);
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "hardware/cpu.h"
+#include "hardware/memory.h"
 #include "hardware/topology.h"
 
 namespace baleen::library {
@@ -42,7 +43,36 @@ Result<Pin> PinOf(std::optional<Pin> wanted) {
   return *named;
 }
 
+std::optional<WeightsChoice> WeightsNamed(std::string_view name) {
+  if (name == "auto") return WeightsChoice::kAuto;
+  if (name == "mapped") return WeightsChoice::kMapped;
+  if (name == "packed") return WeightsChoice::kPacked;
+  return std::nullopt;
+}
+
+Result<WeightsChoice> WeightsOf(std::optional<WeightsChoice> wanted) {
+  if (wanted) return *wanted;
+  const char* text = std::getenv("BALEEN_WEIGHTS");
+  if (text == nullptr || *text == 0) return WeightsChoice::kAuto;
+  const std::optional<WeightsChoice> named = WeightsNamed(text);
+  if (!named) return InvalidInput("BALEEN_WEIGHTS: expected auto, mapped or packed, found '" + diagnostics::Quoted(text) + "'");
+  return *named;
+}
+
 namespace {
+
+/// Weights of one node gain nothing by a copy. Where there are several, a third of what is free stays for the rest.
+model::WeightsPlace PlaceOf(WeightsChoice choice, const hardware::Topology& topology, std::uint64_t bytes) noexcept {
+  if (choice == WeightsChoice::kPacked) return model::WeightsPlace::kPacked;
+  const bool packed = choice == WeightsChoice::kAuto && topology.nodes.size() > 1 && bytes <= hardware::AvailableMemoryBytes() / 3 * 2;
+  return packed ? model::WeightsPlace::kPacked : model::WeightsPlace::kMapped;
+}
+
+/// A machine of one node, where nothing depends on it: reading the real one takes some 10 ms.
+hardware::Topology TopologyFor(Pin pin, WeightsChoice weights) {
+  if (pin == Pin::kOff && weights != WeightsChoice::kAuto) return {.nodes = {0}, .cores = {{.node = 0, .processors = {0}}}};
+  return hardware::MachineTopology();
+}
 
 /// A process that is pinned to cores is alone on them: two such would share some and leave others idle. Nodes are wide enough to share.
 hardware::Pinning PinningOf(Pin pin, const hardware::Topology& topology) noexcept {
@@ -57,16 +87,18 @@ Result<OpenedModel> OpenModel(const ModelSettings& settings) {
   if (settings.model.empty()) return InvalidInput("model: expected a folder or a hub id, found nothing");
   TRY_ASSIGN(const int threads, ThreadsOf(settings.threads));
   TRY_ASSIGN(const Pin pin, PinOf(settings.pin));
+  TRY_ASSIGN(const WeightsChoice weights, WeightsOf(settings.weights));
   TRY_ASSIGN(const hardware::Isa isa, hardware::IsaFromEnvironment());
   TRY_ASSIGN(opened.folder, checkpoint::FindModel(settings.model));
   TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
   opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
+  const hardware::Topology topology = TopologyFor(pin, weights);
+  opened.place = PlaceOf(weights, topology, opened.checkpoint->TotalBytes());
+  opened.device = std::make_unique<backend::Device>(isa, threads, hardware::PlaceThreads(topology, threads, PinningOf(pin, topology)));
   opened.verified = settings.verify && opened.checkpoint->TotalBytes() <= hardware::PhysicalMemoryBytes();
   if (opened.verified) {
-    TRY(checkpoint::VerifyValues(*opened.checkpoint));
+    TRY(checkpoint::VerifyValues(*opened.checkpoint, opened.device->workers()));
   }
-  const hardware::Topology topology = hardware::MachineTopology();
-  opened.device = std::make_unique<backend::Device>(isa, threads, hardware::PlaceThreads(topology, threads, PinningOf(pin, topology)));
   return opened;
 }
 

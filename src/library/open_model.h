@@ -22,11 +22,19 @@ enum class Pin {
   kOff,
 };
 
+/// Where weights are read.
+enum class WeightsChoice {
+  kAuto,    // packed on several NUMA nodes, if there is room for them; else mapped
+  kMapped,  // where they lie in the checkpoint
+  kPacked,  // copied at the start: see model::PackWeights
+};
+
 struct ModelSettings {
   std::string model;  // folder or hub id
   model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
   int threads = 0;     // 0 = BALEEN_THREADS, else every core
   std::optional<Pin> pin;  // missing = BALEEN_PIN, else kAuto
+  std::optional<WeightsChoice> weights;  // missing = BALEEN_WEIGHTS, else kAuto
   bool verify = true;  // look for NaN codes and scales before the first token
 };
 
@@ -36,6 +44,7 @@ struct OpenedModel {
   std::unique_ptr<checkpoint::Checkpoint> checkpoint;
   std::unique_ptr<backend::Device> device;
   model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
+  model::WeightsPlace place = model::WeightsPlace::kMapped;  // for Transformer::Load
   bool verified = false;  // false too for a checkpoint of more bytes than the machine's memory
   std::unique_ptr<model::Transformer> transformer;
 };
@@ -48,6 +57,12 @@ Result<Pin> PinOf(std::optional<Pin> wanted);
 
 /// auto, on or off; nullopt for anything else.
 std::optional<Pin> PinNamed(std::string_view name);
+
+/// What `wanted` means: itself, or if it is missing the environment's BALEEN_WEIGHTS, else kAuto. Errors: BALEEN_WEIGHTS is not auto, mapped or packed.
+Result<WeightsChoice> WeightsOf(std::optional<WeightsChoice> wanted);
+
+/// auto, mapped or packed; nullopt for anything else.
+std::optional<WeightsChoice> WeightsNamed(std::string_view name);
 
 /// Finds the folder, opens and verifies the checkpoint and starts the threads; transformer is still null. Errors: settings or environment
 /// out of range, those of FindModel, Checkpoint::Open and the verification.

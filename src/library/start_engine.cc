@@ -102,7 +102,7 @@ Result<RunningEngine> StartEngine(OpenedModel opened, const EngineSettings& sett
   options.step_rows = settings.step_rows;
   options.waiting.requests = settings.waiting_requests;
   TRY(SettleMemory(running, settings, config.max_positions));
-  TRY_ASSIGN(model.transformer, model::Transformer::Load(*model.checkpoint, *model.device, model.arithmetic, engine::Engine::ModelLimits(options)));
+  TRY_ASSIGN(model.transformer, model::Transformer::Load(*model.checkpoint, *model.device, model.arithmetic, engine::Engine::ModelLimits(options), model.place));
   options.cache.tenant_quota = settings.tenant_quota;
   if (!settings.cache_dir.empty()) {
     options.cache.directory = settings.cache_dir;

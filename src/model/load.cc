@@ -43,7 +43,8 @@ Transformer::Transformer(const checkpoint::ModelConfig& config, backend::Device&
   CHECK(cache_layout_.layers.size() == weights_.layers.size() + weights_.mtp.size() + (weights_.dspark.empty() ? 0 : weights_.dspark.front().stages.size()));
 }
 
-Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits) {
+Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits,
+                                                          WeightsPlace place) {
   const checkpoint::ModelConfig& config = checkpoint.config();
   if (limits.context < 1 || limits.context > config.max_positions) {
     return diagnostics::InvalidInput("the context must be 1 to " + std::to_string(config.max_positions) + " tokens (max_position_embeddings), asked for " +
@@ -54,6 +55,11 @@ Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpo
   used.draft_tokens = DraftTokensOf(config, limits.draft_tokens);
   std::unique_ptr<Transformer> model(new Transformer(config, device, arithmetic, used, std::move(weights)));
   TRY(model->TakeMemory(checkpoint));
+  if (place == WeightsPlace::kPacked) {
+    TRY_ASSIGN(model->packed_, PackWeights(model->weights_, checkpoint, device));
+    model->memory_plan_.mapped_weights = 0;
+    model->memory_plan_.packed_weights = model->packed_.memory.size();
+  }
   if (limits.context > kTrainedPositions) {
     diagnostics::Note("a context of " + std::to_string(limits.context) + " tokens: positions beyond " + std::to_string(kTrainedPositions) + " are untrained");
   }
@@ -90,14 +96,18 @@ std::string MemoryPlan::Text(std::int64_t sequences, std::int64_t context) const
     std::snprintf(buffer, sizeof buffer, "  %-44s %12.1f MiB\n", what, static_cast<double>(bytes) / 1048576.0);
     text += buffer;
   };
-  line("weights, mapped from the checkpoint", mapped_weights);
+  if (packed_weights > 0) {
+    line("weights, packed", packed_weights);
+  } else {
+    line("weights, mapped from the checkpoint", mapped_weights);
+  }
   line("weights, small vectors as fp32", owned_weights);
   line("activations", activations);
   line("scratch of the threads", thread_scratch);
   line("stacks of the threads", thread_stacks);
   const std::string state = std::to_string(sequences) + " sequence" + (sequences == 1 ? "" : "s") + " of " + std::to_string(context) + " tokens";
   line(state.c_str(), per_sequence * static_cast<std::uint64_t>(sequences));
-  line("beyond the mapped weights", BeyondWeights(sequences));
+  line(packed_weights > 0 ? "beyond the packed weights" : "beyond the mapped weights", BeyondWeights(sequences));
   return text;
 }
 

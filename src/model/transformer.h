@@ -10,6 +10,7 @@
 #include "kvcache/layout.h"
 #include "model/activations.h"
 #include "model/drafter.h"
+#include "model/packing.h"
 #include "model/step.h"
 #include "model/weights.h"
 
@@ -17,14 +18,15 @@ namespace baleen::model {
 
 /// Where a model's memory goes, in bytes; settled before the first token.
 struct MemoryPlan {
-  std::uint64_t mapped_weights = 0;   // read where they lie in the checkpoint
+  std::uint64_t mapped_weights = 0;   // read where they lie in the checkpoint; 0 where they are packed
+  std::uint64_t packed_weights = 0;   // copied out of it
   std::uint64_t owned_weights = 0;    // small vectors widened to fp32
   std::uint64_t activations = 0;
   std::uint64_t thread_scratch = 0;
   std::uint64_t thread_stacks = 0;    // what kernels touch of them
   std::uint64_t per_sequence = 0;     // attention state of one sequence at the context limit
 
-  /// Everything beyond the mapped weights for so many sequences.
+  /// Everything beyond the matrices, mapped or packed, for so many sequences.
   std::uint64_t BeyondWeights(std::int64_t sequences) const noexcept;
   /// The plan as lines of text.
   std::string Text(std::int64_t sequences, std::int64_t context) const;
@@ -33,9 +35,10 @@ struct MemoryPlan {
 /// A V4 model ready to run steps. One step at a time; not thread-safe.
 class Transformer {
  public:
-  /// Loads the weights' places and takes every buffer. The checkpoint and the device must outlive the model.
+  /// Loads the weights' places, or packs them, and takes every buffer. The checkpoint and the device must outlive the model.
   /// Errors: those of LoadWeights; memory; a context beyond the config's max_positions.
-  static Result<std::unique_ptr<Transformer>> Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits);
+  static Result<std::unique_ptr<Transformer>> Load(const checkpoint::Checkpoint& checkpoint, backend::Device& device, Arithmetic arithmetic, const Limits& limits,
+                                                   WeightsPlace place = WeightsPlace::kMapped);
 
   /// Runs the step: afterwards every sequence is longer by its rows and Logits holds the rows wanted.
   void Forward(const Step& step) noexcept;
@@ -60,6 +63,8 @@ class Transformer {
   const checkpoint::ModelConfig& config() const noexcept { return config_; }
   const kvcache::Layout& cache_layout() const noexcept { return cache_layout_; }
   const Limits& limits() const noexcept { return limits_; }
+  /// Seconds that packing the weights took; 0 where they are mapped.
+  double packing_seconds() const noexcept { return packed_.seconds; }
   const MemoryPlan& memory_plan() const noexcept { return memory_plan_; }
   std::uint64_t ActivationBytes() const noexcept { return memory_.size(); }
   /// The drafter that was loaded: kNone too where limits().draft_tokens is 0.
@@ -109,6 +114,7 @@ class Transformer {
   Arithmetic arithmetic_;
   backend::Rounding rounding_;
   Limits limits_;
+  PackedWeights packed_;  // where weights_ points, if they are packed
   Weights weights_;
   kvcache::Layout cache_layout_;
   std::vector<float> plain_frequencies_, compressed_frequencies_;

@@ -1,0 +1,126 @@
+#include "model/packing.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "diagnostics/progress.h"
+
+namespace baleen::model {
+namespace {
+
+using backend::Format;
+using backend::Matrix;
+
+constexpr std::uint64_t kAlignment = 64;
+
+std::uint64_t Padded(std::uint64_t bytes) noexcept { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+std::uint64_t WeightBytes(const Matrix& m) noexcept { return static_cast<std::uint64_t>(m.n * kernels::RowBytes(m.format, m.k)); }
+
+/// Bytes of scales that every row has of its own, or of all of them where rows share them.
+std::uint64_t ScaleBytes(const Matrix& m) noexcept {
+  if (m.format == Format::kFp4) return static_cast<std::uint64_t>(m.n * ((m.k + 31) / 32));
+  return m.format == Format::kFp8 ? static_cast<std::uint64_t>((m.n + 127) / 128 * ((m.k + 127) / 128)) : 0;
+}
+
+template <typename Body>
+void ForLayer(Layer& layer, const Body& body) {
+  body(layer.before_attention.weights.fn), body(layer.before_experts.weights.fn);
+  AttentionWeights& a = layer.attention;
+  for (Matrix* m : {&a.query_down, &a.query_up, &a.kv, &a.output_down, &a.output_up, &a.compressor.value, &a.compressor.gate, &a.indexer.query, &a.indexer.weights,
+                    &a.indexer.compressor.value, &a.indexer.compressor.gate, &layer.router.gate}) {
+    body(*m);
+  }
+  for (backend::ExpertWeights& e : layer.experts) body(e.gate), body(e.up), body(e.down);
+}
+
+/// Calls body(matrix) for every matrix, in the order in which a step meets them; absent ones have no rows.
+template <typename Body>
+void ForMatrices(Weights& w, const Body& body) {
+  body(w.embedding);
+  for (Layer& layer : w.layers) ForLayer(layer, body);
+  body(w.head.site.weights.fn), body(w.lm_head);
+  for (MtpModule& m : w.mtp) ForLayer(m.block, body), body(m.token_projection), body(m.stream_projection), body(m.head.site.weights.fn);
+  for (DsparkDrafter& d : w.dspark) {
+    for (Layer& stage : d.stages) ForLayer(stage, body);
+    body(d.feature_projection), body(d.head.site.weights.fn), body(d.markov_embedding), body(d.markov_output), body(d.confidence);
+  }
+}
+
+/// One matrix on its way.
+struct Move {
+  const Matrix* matrix;
+  std::byte* data;
+  std::byte* scales;
+};
+
+/// The rows [n·share/shares, n·(share + 1)/shares) and what scales them.
+std::uint64_t CopyShare(const Move& move, std::int64_t share, std::int64_t shares) noexcept {
+  const Matrix& m = *move.matrix;
+  const auto copy = [&](std::byte* to, const std::byte* from, std::uint64_t row_bytes) {
+    const auto begin = static_cast<std::uint64_t>(m.n * share / shares) * row_bytes, end = static_cast<std::uint64_t>(m.n * (share + 1) / shares) * row_bytes;
+    std::memcpy(to + begin, from + begin, end - begin);
+    return end - begin;
+  };
+  std::uint64_t copied = copy(move.data, m.data, static_cast<std::uint64_t>(kernels::RowBytes(m.format, m.k)));
+  const auto* scales = reinterpret_cast<const std::byte*>(m.scales);
+  if (m.format == Format::kFp4) copied += copy(move.scales, scales, static_cast<std::uint64_t>((m.k + 31) / 32));
+  if (m.format == Format::kFp8 && share == 0) {
+    std::memcpy(move.scales, scales, ScaleBytes(m));
+    copied += ScaleBytes(m);
+  }
+  return copied;
+}
+
+std::vector<Move> LayOut(Weights& weights, std::byte* at) {
+  std::vector<Move> moves;
+  ForMatrices(weights, [&](const Matrix& m) {
+    if (m.n == 0) return;
+    moves.push_back({&m, at, at + Padded(WeightBytes(m))});
+    at += Padded(WeightBytes(m)) + Padded(ScaleBytes(m));
+  });
+  return moves;
+}
+
+}  // namespace
+
+std::uint64_t PackedBytes(const Weights& weights) noexcept {
+  std::uint64_t bytes = 0;
+  ForMatrices(const_cast<Weights&>(weights), [&](const Matrix& m) { bytes += Padded(WeightBytes(m)) + Padded(ScaleBytes(m)); });
+  return bytes;
+}
+
+Result<PackedWeights> PackWeights(Weights& weights, const checkpoint::Checkpoint& checkpoint, backend::Device& device) {
+  PackedWeights packed;
+  const std::uint64_t bytes = PackedBytes(weights);
+  TRY_ASSIGN(packed.memory, hardware::Region::Reserve(bytes, "the copy of the weights", "leave the weights where they are (mapped)"));
+  const std::vector<Move> moves = LayOut(weights, packed.memory.data());
+  diagnostics::Progress progress("packing the weights", std::max<std::uint64_t>(1, bytes), "B");
+  std::atomic<std::uint64_t> copied{0};
+  std::uint64_t shown = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  const std::int64_t threads = device.workers().threads();
+  // One part a thread, so long that every thread is there before another one could take its part.
+  device.workers().Run(threads, [&](std::int64_t share, int thread) noexcept {
+    for (const Move& move : moves) {
+      const std::uint64_t of_move = CopyShare(move, share, threads), now = copied.fetch_add(of_move) + of_move;
+      if (thread == 0) progress.Advance(now - shown), shown = now;
+    }
+  });
+  progress.Advance(bytes - shown);
+  packed.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  std::size_t next = 0;
+  ForMatrices(weights, [&](Matrix& m) {
+    if (m.n == 0) return;
+    const Move& move = moves[next++];
+    m.data = move.data;
+    if (m.scales != nullptr) m.scales = reinterpret_cast<const std::uint8_t*>(move.scales);
+  });
+  for (const std::span<const std::byte> file : checkpoint.FileBytes()) hardware::ForgetPages(file.data(), file.size());
+  return packed;
+}
+
+}  // namespace baleen::model
