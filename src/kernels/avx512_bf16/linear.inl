@@ -1,12 +1,11 @@
 // Several rows on the dot instruction of bf16 pairs, where both operands are exact in bf16. Included inside an unnamed namespace after
-// avx512/lanes.inl, wide/math.inl and wide/operands.inl.
+// pairs.inl.
 //
 // The bits are those of wide/linear.inl. The instruction adds the product of a lane's high halves and then that of its low halves, each by one
 // FMA; the halves hold the columns in the order in which that file takes them. It reads and writes denormals as zero, so operands must keep
 // every sum away from them: e4m3 codes with moderate scales do, and other numbers are looked at (kSmallest, kLargest). Where they do not fit,
 // the call is left to the kernel below.
 
-inline constexpr std::int64_t kStep = 2 * kPair;     // columns that are decoded together
 inline constexpr int kDotOutputs = 4, kDotRows = 4;  // of one register block: sixteen sums
 inline constexpr std::int64_t kPackRows = 32, kPackColumns = 1024, kSumOutputs = 32;
 inline constexpr std::int64_t kFewColumns = kPackRows * kPackColumns / kDotRows;  // of so few rows as one tile holds
@@ -18,10 +17,13 @@ inline constexpr float kSmallest = 0x1p-50f, kLargest = 0x1p50f;
 // apart may scales be that sums of 2^9 blocks stay normal numbers.
 inline constexpr int kScaleSpan = 40;
 
+// Vectors of a tile's rows, and of the outputs that meet them, lie side by side: vector 0 of each, then vector 1 of each, so that a register
+// block reads both from one end to the other.
 struct DotScratch {
   alignas(64) std::uint32_t x[kPackRows * kPackColumns / 2];
-  alignas(64) float first_scale[kPackRows + kLanes];         // of each row's x, in its first block
-  float relative_scale[kFewColumns / kBlock][kPackRows];    // of each block and row, to the first block's
+  alignas(64) float first_scale[kPackRows + kLanes];                   // of each row's x, in its first block
+  alignas(64) float relative_scale[kFewColumns / kBlock][kPackRows];  // of each block and row, to the first block's
+  alignas(64) float block_scale[kFewColumns / kBlock][kPackRows];     // the same, times the weights' scale, where that stands at the block
   alignas(64) std::uint32_t weight[kDotOutputs * kPackColumns / 2];
   alignas(64) float sum[kSumOutputs / kDotOutputs][kPackRows][kDotOutputs][kLanes];  // between the column ranges of a long row
 };
@@ -32,15 +34,6 @@ struct DotRange {
   std::int64_t Stride() const noexcept { return (columns + kStep - 1) / kStep * (kStep / 2); }  // words of a packed row
 };
 
-/// The halves that matter of two vectors of bf16 numbers: first in the high halves, second in the low ones.
-[[gnu::always_inline]] inline Ints PackPairs(Lanes first, Lanes second) noexcept {
-  return {_mm512_mask_blend_epi16(0x55555555u, _mm512_castps_si512(first.v), _mm512_srli_epi32(_mm512_castps_si512(second.v), 16))};
-}
-[[gnu::always_inline]] inline Lanes Dot(Ints weight, Ints x, Lanes sum) noexcept {
-  return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(x.v), reinterpret_cast<__m512bh>(weight.v))};
-}
-[[gnu::always_inline]] inline void StoreInts(std::uint32_t* p, Ints a) noexcept { _mm512_storeu_si512(p, a.v); }
-
 /// scratch.x = the range's x as pairs. False where a number is not exact in bf16 or too far from one.
 template <class Row>
 [[gnu::always_inline]] inline bool PackX(const LinearArgs& args, const DotRange& range, DotScratch& scratch) noexcept {
@@ -48,8 +41,9 @@ template <class Row>
   __m512i bits = _mm512_setzero_si512(), largest = bits, least = _mm512_set1_epi32(-1);  // least: less one, so that zeros are out of the way
   for (std::int64_t r = 0; r < range.rows; ++r) {
     const float* x = XRow(args, range.first_row + r) + range.at;
-    std::uint32_t* packed = scratch.x + r * range.Stride();
-    for (std::int64_t i = 0; i < 2 * range.Stride(); i += kPair) {
+    const std::int64_t tile = r / kDotRows * kDotRows, beside = range.rows - tile < kDotRows ? range.rows - tile : kDotRows;
+    std::uint32_t* packed = scratch.x + tile * range.Stride() + (r - tile) * kLanes;
+    for (std::int64_t i = 0; i < 2 * range.Stride(); i += kPair, packed += beside * kLanes) {
       Lanes xs[2];
       LoadX<Row>(x + i, range.columns - i, xs);
       if (args.x_scales == nullptr) {
@@ -60,7 +54,7 @@ template <class Row>
           least = _mm512_min_epu32(least, _mm512_sub_epi32(m, one));
         }
       }
-      StoreInts(packed + i / 2, PackPairs(xs[0], xs[1]));
+      StoreInts(packed, PackPairs(xs[0], xs[1]));
     }
   }
   const auto far = _mm512_cmpgt_epu32_mask(largest, _mm512_castps_si512(_mm512_set1_ps(kLargest))) |
@@ -81,103 +75,12 @@ template <class Row>
   }
 }
 
-/// One byte of the bf16 codes of the e4m3 magnitudes 0 … 127 times 2^-8.
-struct E4m3Bytes {
-  alignas(64) std::uint8_t byte[2][64];
-};
-constexpr E4m3Bytes MakeE4m3Bytes(int shift) noexcept {
-  E4m3Bytes table{};
-  for (int code = 0; code < 128; ++code) {
-    const int exponent = code >> 3, mantissa = code & 7;
-    const float value = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-17f : (1.0f + static_cast<float>(mantissa) / 8.0f) * 0x1p-15f * static_cast<float>(1 << exponent);
-    table.byte[code / 64][code % 64] = static_cast<std::uint8_t>(__builtin_bit_cast(std::uint32_t, value) >> shift);
-  }
-  return table;
-}
-inline constexpr E4m3Bytes kE4m3High = MakeE4m3Bytes(24), kE4m3Low = MakeE4m3Bytes(16);
-
-/// 64 e4m3 codes as the pairs of their first 32 columns and of the others.
-[[gnu::always_inline]] inline void PackE4m3(const std::byte* codes, Ints (&out)[2]) noexcept {
-  // Bytes of one quarter, once interleaved, are eight halves of the first 32 columns and eight of the others.
-  const __m512i order = _mm512_set_epi8(47, 63, 46, 62, 45, 61, 44, 60, 15, 31, 14, 30, 13, 29, 12, 28, 43, 59, 42, 58, 41, 57, 40, 56, 11, 27, 10, 26, 9, 25, 8, 24,
-                                        39, 55, 38, 54, 37, 53, 36, 52, 7, 23, 6, 22, 5, 21, 4, 20, 35, 51, 34, 50, 33, 49, 32, 48, 3, 19, 2, 18, 1, 17, 0, 16);
-  const __m512i code = _mm512_permutexvar_epi8(order, LoadInts(codes).v);
-  const __m512i magnitude = _mm512_permutex2var_epi8(LoadInts(kE4m3High.byte[0]).v, code, LoadInts(kE4m3High.byte[1]).v);
-  const __m512i low = _mm512_permutex2var_epi8(LoadInts(kE4m3Low.byte[0]).v, code, LoadInts(kE4m3Low.byte[1]).v);
-  const __m512i high = _mm512_ternarylogic_epi32(magnitude, code, _mm512_set1_epi8(static_cast<char>(0x80)), 0xF8);  // magnitude | (code & sign)
-  out[0].v = _mm512_unpacklo_epi8(low, high);
-  out[1].v = _mm512_unpackhi_epi8(low, high);
-}
-
-/// The bf16 codes of the sixteen e2m1 values times every moderate scale: what a scale code and a nibble stand for is one load and one lookup.
-inline constexpr int kLeastScale = 127 - kModerateExponent, kScaleCodes = 2 * kModerateExponent + 1;
-struct ScaledE2m1 {
-  alignas(64) std::uint16_t value[kScaleCodes][16];
-};
-constexpr ScaledE2m1 MakeScaledE2m1() noexcept {
-  constexpr std::uint16_t kMagnitudes[8] = {0, 0x3F00, 0x3F80, 0x3FC0, 0x4000, 0x4040, 0x4080, 0x40C0};
-  ScaledE2m1 table{};
-  for (int code = 0; code < kScaleCodes; ++code) {
-    for (int i = 0; i < 8; ++i) {
-      const int scaled = i == 0 ? 0 : kMagnitudes[i] + (code - kModerateExponent) * 128;
-      table.value[code][i] = static_cast<std::uint16_t>(scaled);
-      table.value[code][8 + i] = static_cast<std::uint16_t>(scaled | 0x8000);
-    }
-  }
-  return table;
-}
-inline constexpr ScaledE2m1 kScaledE2m1 = MakeScaledE2m1();
-
-/// 32 e2m1 codes times the moderate scale of that code, as pairs.
-[[gnu::always_inline]] inline Ints PackE2m1(const std::byte* codes, std::uint8_t scale) noexcept {
-  const __m512i values = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kScaledE2m1.value[scale - kLeastScale])));
-  // Each eight bytes hold the four nibbles of two lanes; their bits 8, 0 … say where a byte begins: odd columns below even ones.
-  const __m512i nibbles = _mm512_set1_epi64(0x0008'000C'0000'0004);
-  const __m512i bytes = _mm512_cvtepu16_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
-  return {_mm512_permutexvar_epi16(_mm512_multishift_epi64_epi8(nibbles, bytes), values)};
-}
-
-/// A block of 128 e2m1 codes times their four moderate scales.
-[[gnu::always_inline]] inline void PackE2m1Block(const std::byte* codes, const std::uint8_t* scales, Ints (&out)[4]) noexcept {
-  // Eight bytes then hold what two lanes want of each of the four groups of columns.
-  const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
-  const __m512i bytes = _mm512_permutexvar_epi16(order, LoadInts(codes).v);
-#pragma GCC unroll 4
-  for (int group = 0; group < 4; ++group) {
-    const __m512i values = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(kScaledE2m1.value[std::size_t{scales[group]} - kLeastScale])));
-    const __m512i nibbles = _mm512_set1_epi64(0x0008'000C'0000'0004 + 0x1010'1010'1010'1010 * group);
-    out[group].v = _mm512_permutexvar_epi16(_mm512_multishift_epi64_epi8(nibbles, bytes), values);
-  }
-}
-
-[[gnu::always_inline]] inline Ints PackBf16(const std::byte* codes) noexcept {
-  const __m512i order = _mm512_setr_epi32(0x00000010, 0x00010011, 0x00020012, 0x00030013, 0x00040014, 0x00050015, 0x00060016, 0x00070017, 0x00080018,
-                                          0x00090019, 0x000A001A, 0x000B001B, 0x000C001C, 0x000D001D, 0x000E001E, 0x000F001F);
-  return {_mm512_permutexvar_epi16(order, LoadInts(codes).v)};
-}
-
-/// 64 weights as pairs, from column `at` on, of which `count` are left; kWhole: all. `least`, per word: the least magnitude of plain weights,
-/// less one, so that zeros are out of the way.
-template <class Row, bool kWhole>
-[[gnu::always_inline]] inline void PackWeights(const std::byte* row, const std::uint8_t* scales, std::int64_t at, std::int64_t count, Ints& least,
-                                               Ints (&out)[2]) noexcept {
-  const std::byte* codes = row + Row::Bytes(at);
-  alignas(64) std::byte rest[128];
-  if (!kWhole && count < kStep) {
-    __builtin_memset(rest, 0, sizeof(rest));
-    __builtin_memcpy(rest, codes, static_cast<std::size_t>(Row::Bytes(count)));
-    codes = rest;
-  }
-  if constexpr (Row::kScale == ScalePlace::kAtBlock) {
-    PackE4m3(codes, out);
-  } else if constexpr (Row::kScale == ScalePlace::kAtWeight) {
-    out[0] = PackE2m1(codes, scales[at / kWeightGroup]);
-    out[1] = PackE2m1(codes + kPair / 2, scales[(kWhole || count > kPair ? at + kPair : at) / kWeightGroup]);
-  } else {
-    for (int i = 0; i < 2; ++i) {
-      out[i] = PackBf16(codes + 2 * kPair * i);
-      const __m512i less_one = _mm512_sub_epi16(_mm512_and_si512(out[i].v, _mm512_set1_epi16(0x7FFF)), _mm512_set1_epi16(1));
-      least.v = _mm512_min_epu16(least.v, less_one);
+/// scratch.block_scale for outputs that share the weight scales w_scales.
+[[gnu::always_inline]] inline void ScaleBlocks(const DotRange& range, const std::uint8_t* w_scales, DotScratch& scratch) noexcept {
+  for (std::int64_t block = 0; block * kBlock < range.columns; ++block) {
+    const float w_scale = PowerOfTwo(static_cast<std::uint8_t>(127 + w_scales[range.at / kBlock + block] - w_scales[0]));
+    for (std::int64_t r = 0; r < range.rows; r += kLanes) {
+      Store(scratch.block_scale[block] + r, Mul(Load(scratch.relative_scale[block] + r), Set1(w_scale)));
     }
   }
 }
@@ -216,19 +119,21 @@ struct CodedWeights {
 struct PackedWeights {
   static constexpr bool kBlocks = false;
   const std::uint32_t* w;
-  std::int64_t stride;
 
   [[gnu::always_inline]] void Load(int o, std::int64_t word, Ints (&out)[2]) const noexcept {
-    out[0] = LoadInts(w + o * stride + word);
-    out[1] = LoadInts(w + o * stride + word + kLanes);
+    out[0] = LoadInts(w + kDotOutputs * word + o * kLanes);
+    out[1] = LoadInts(w + kDotOutputs * word + (kDotOutputs + o) * kLanes);
   }
 };
 
-/// sum[r][o] += x[r]·w[first + o] over the words [begin, end) of a packed row.
+template <class Weights>
+inline constexpr bool kPacked = std::is_same_v<Weights, PackedWeights>;
+
+/// sum[r][o] += x[r]·w[first + o] over the words [begin, end) of a tile's packed rows.
 template <int kRows, int kOut, class Weights>
-[[gnu::always_inline]] inline void DotWords(const Weights& weights, int first, const std::uint32_t* x, std::int64_t stride, std::int64_t begin,
-                                            std::int64_t end, Lanes (&sum)[kRows][kOut]) noexcept {
-  if constexpr (Weights::kBlocks && kRows <= 3) {
+[[gnu::always_inline]] inline void DotWords(const Weights& weights, int first, const std::uint32_t* x, std::int64_t begin, std::int64_t end,
+                                            Lanes (&sum)[kRows][kOut]) noexcept {
+  if constexpr (Weights::kBlocks) {
     // x stays in registers while the outputs take turns.
     for (std::int64_t i = begin; i < end; i += 4 * kLanes) {
 #pragma GCC unroll 4
@@ -238,7 +143,7 @@ template <int kRows, int kOut, class Weights>
 #pragma GCC unroll 4
         for (int v = 0; v < 4; ++v) {
 #pragma GCC unroll 4
-          for (int r = 0; r < kRows; ++r) sum[r][o] = Dot(weight[v], LoadInts(x + r * stride + i + v * kLanes), sum[r][o]);
+          for (int r = 0; r < kRows; ++r) sum[r][o] = Dot(weight[v], LoadInts(x + kRows * i + (v * kRows + r) * kLanes), sum[r][o]);
         }
       }
     }
@@ -252,7 +157,7 @@ template <int kRows, int kOut, class Weights>
     for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
       for (int r = 0; r < kRows; ++r) {
-        const Ints pairs = LoadInts(x + r * stride + i + half * kLanes);
+        const Ints pairs = LoadInts(x + kRows * i + (half * kRows + r) * kLanes);
 #pragma GCC unroll 4
         for (int o = 0; o < kOut; ++o) sum[r][o] = Dot(weight[o][half], pairs, sum[r][o]);
       }
@@ -260,51 +165,51 @@ template <int kRows, int kOut, class Weights>
   }
 }
 
-/// Adds the range's columns to sum[r][o] of kRows rows from r and kOut outputs from `first`; w_scales are those of the outputs' blocks.
+/// Adds the range's columns to sum[r][o] of kRows rows from r and kOut outputs from `first`.
 template <class Row, bool kWhole, int kRows, int kOut, class Weights>
 [[gnu::always_inline]] inline void DotRowsOf(const DotRange& range, const DotScratch& scratch, std::int64_t r, const Weights& weights, int first,
-                                             const std::uint8_t* w_scales, Lanes (&sum)[kRows][kOut]) noexcept {
+                                             Lanes (&sum)[kRows][kOut]) noexcept {
   const std::int64_t stride = range.Stride();
   const std::uint32_t* x = scratch.x + r * stride;
   if constexpr (Row::kScale == ScalePlace::kNone) {
-    DotWords<kRows, kOut>(weights, first, x, stride, 0, stride, sum);
+    DotWords<kRows, kOut>(weights, first, x, 0, stride, sum);
     return;
   }
   constexpr std::int64_t kWords = kBlock / 2;
+  constexpr int kTurn = kRows <= 2 ? kOut : 2;  // outputs whose blocks are held at once
   std::int64_t begin = 0;
   if (range.at == 0) {
     begin = kWhole || stride >= kWords ? kWords : stride;
-    DotWords<kRows, kOut>(weights, first, x, stride, 0, begin, sum);
+    DotWords<kRows, kOut>(weights, first, x, 0, begin, sum);
   }
   for (; begin < stride; begin += kWords) {
-    Lanes block[kRows][kOut] = {};
-    if (kWhole || stride - begin >= kWords) {
-      DotWords<kRows, kOut>(weights, first, x, stride, begin, begin + kWords, block);
-    } else {
-      DotWords<kRows, kOut>(weights, first, x, stride, begin, stride, block);
-    }
-    const std::int64_t number = begin / kWords;
-    float w_scale = 1.0f;
-    if constexpr (Row::kScale == ScalePlace::kAtBlock) {
-      w_scale = PowerOfTwo(static_cast<std::uint8_t>(127 + w_scales[range.at / kBlock + number] - w_scales[0]));
-    }
+    const float* scales = (Row::kScale == ScalePlace::kAtBlock ? scratch.block_scale : scratch.relative_scale)[begin / kWords] + r;
+#pragma GCC unroll 2
+    for (int turn = 0; turn < kOut; turn += kTurn) {
+      Lanes block[kRows][kTurn] = {};
+      if (kWhole || stride - begin >= kWords) {
+        DotWords<kRows, kTurn>(weights, first + turn, x, begin, begin + kWords, block);
+      } else {
+        DotWords<kRows, kTurn>(weights, first + turn, x, begin, stride, block);
+      }
 #pragma GCC unroll 4
-    for (int i = 0; i < kRows; ++i) {
-      const Lanes scale = Set1(scratch.relative_scale[number][r + i] * w_scale);
+      for (int i = 0; i < kRows; ++i) {
+        const Lanes scale = Set1(scales[i]);
 #pragma GCC unroll 4
-      for (int o = 0; o < kOut; ++o) sum[i][o] = Fma(block[i][o], scale, sum[i][o]);
+        for (int o = 0; o < kTurn; ++o) sum[i][turn + o] = Fma(block[i][o], scale, sum[i][turn + o]);
+      }
     }
   }
 }
 
 /// The outputs [n, n + outputs) of kRows rows from r of the range, or what they have so far: `kept` from the ranges before, or null. kQuads times
-/// four outputs fill, with the rows, the four quarters of the registers that add lanes. Where sums and a block of many rows must be held, two
-/// outputs at a time: both fill the registers.
+/// four outputs fill, with the rows, the four quarters of the registers that add lanes. Where weights are decoded for many rows, two outputs at a
+/// time: that needs registers too.
 template <class Row, bool kWhole, int kRows, int kQuads, class Weights>
 [[gnu::always_inline]] inline void DotTile(const LinearArgs& args, const DotRange& range, std::int64_t r, std::int64_t n, std::int64_t outputs,
                                            const DotScratch& scratch, const Weights& weights, float (*kept)[kDotOutputs][kLanes]) noexcept {
   static_assert(kRows * kQuads <= kDotRows);
-  constexpr int kOut = Row::kScale == ScalePlace::kNone || kRows <= 2 ? 4 : 2;
+  constexpr int kOut = Row::kScale == ScalePlace::kNone || kRows <= 2 || kPacked<Weights> ? 4 : 2;
   const std::uint8_t* w_scales = WeightScales(args.weight, n);
   const bool last = range.at + range.columns >= args.weight.k;
   Lanes quarters[kDotRows][kDotOutputs] = {}, fours[kDotOutputs];
@@ -318,7 +223,7 @@ template <class Row, bool kWhole, int kRows, int kQuads, class Weights>
           for (int o = 0; o < kOut; ++o) sum[i][o] = Load(kept[r + quad * kRows + i][first + o]);
         }
       }
-      DotRowsOf<Row, kWhole, kRows, kOut>(range, scratch, r, weights, quad * kDotOutputs + first, w_scales, sum);
+      DotRowsOf<Row, kWhole, kRows, kOut>(range, scratch, r, weights, quad * kDotOutputs + first, sum);
       if (!last) {
         for (int i = 0; i < kRows; ++i) {
           for (int o = 0; o < kOut; ++o) Store(kept[r + quad * kRows + i][first + o], sum[i][o]);
@@ -372,7 +277,7 @@ template <class Row, bool kWhole, class Weights>
 template <class Row, bool kWhole>
 [[gnu::always_inline]] inline std::int64_t DotTiles(const LinearArgs& args, const DotRange& range, std::int64_t n, std::int64_t outputs,
                                                     const DotScratch& scratch, float (*kept)[kDotOutputs][kLanes]) noexcept {
-  const PackedWeights packed{scratch.weight, range.Stride()};
+  const PackedWeights packed{scratch.weight};
   std::int64_t r = 0;
   for (; r + kDotRows <= range.rows; r += kDotRows) DotTile<Row, kWhole, kDotRows, 1>(args, range, r, n, outputs, scratch, packed, kept);
   return r;
@@ -399,7 +304,24 @@ template <class Row, int kRows, int kQuads>
   for (std::int64_t n = begin; n < end; n += outputs, ++tile) {
     outputs = OutputsFrom<Row>(n, end, kQuads * kDotOutputs);
     const CodedWeights<Row, true, kQuads * kDotOutputs> coded(args, n, outputs, range, &least);
+    if (Row::kScale == ScalePlace::kAtBlock && (n == begin || n % kBlock == 0)) ScaleBlocks(range, WeightScales(args.weight, n), scratch);
     DotTile<Row, true, kRows, kQuads>(args, range, 0, n, outputs, scratch, coded, scratch.sum[range.columns < args.weight.k ? tile : 0]);
+  }
+}
+
+/// Output o's words, where PackedWeights looks for them.
+template <class Weights>
+[[gnu::always_inline]] inline void StorePacked(const Weights& coded, int o, std::int64_t words, std::uint32_t* to) noexcept {
+  constexpr int kTogether = Weights::kBlocks ? 4 : 2;
+  for (std::int64_t word = 0; word < words; word += kTogether * kLanes) {
+    Ints pairs[kTogether];
+    if constexpr (Weights::kBlocks) {
+      coded.LoadBlock(o, word, pairs);
+    } else {
+      coded.Load(o, word, pairs);
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < kTogether; ++v) StoreInts(to + kDotOutputs * (word + v * kLanes), pairs[v]);
   }
 }
 
@@ -422,19 +344,15 @@ template <class Row, bool kWhole>
     outputs = OutputsFrom<Row>(n, end, kDotOutputs);
     auto* kept = scratch.sum[range.columns < args.weight.k ? quad : 0];
     const CodedWeights<Row, kWhole, kDotOutputs> coded(args, n, outputs, range, &least);
+    if (Row::kScale == ScalePlace::kAtBlock && (n == begin || n % kBlock == 0)) ScaleBlocks(range, WeightScales(args.weight, n), scratch);
     for (int o = 0; o < kDotOutputs; ++o) {
       const std::byte* next = coded.w[o] + Row::Bytes(range.at) + ahead;
       for (std::int64_t line = 0; line < Row::Bytes(range.columns); line += 64) __builtin_prefetch(next + line, 0, 2);
-      for (std::int64_t word = 0; word < stride; word += 2 * kLanes) {
-        Ints pairs[2];
-        coded.Load(o, word, pairs);
-        StoreInts(scratch.weight + o * stride + word, pairs[0]);
-        StoreInts(scratch.weight + o * stride + word + kLanes, pairs[1]);
-      }
+      StorePacked(coded, o, stride, scratch.weight + o * kLanes);
     }
     const std::int64_t r = Row::kScale == ScalePlace::kNone ? DotTiles<Row, kWhole>(args, range, n, outputs, scratch, kept)
                                                             : DotTilesApart<Row, kWhole>(args, range, n, outputs, scratch, kept);
-    DotLastTile<Row, kWhole>(args, range, r, n, outputs, scratch, PackedWeights{scratch.weight, stride}, kept);
+    DotLastTile<Row, kWhole>(args, range, r, n, outputs, scratch, PackedWeights{scratch.weight}, kept);
   }
 }
 

@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "kernels/overlay.h"
 #include "kernels/table.h"
 #include "tensor/scalar.h"
@@ -17,6 +19,7 @@ namespace {
 #include "kernels/wide/math.inl"
 #include "kernels/wide/operands.inl"
 #include "kernels/wide/softmax.inl"
+#include "kernels/avx512_bf16/pairs.inl"
 #include "kernels/avx512_bf16/linear.inl"
 #include "kernels/avx512_bf16/attention.inl"
 #include "kernels/avx512_bf16/peaks.inl"
