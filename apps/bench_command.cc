@@ -25,7 +25,7 @@ constexpr std::uint64_t kReadBytes = std::uint64_t{1} << 29;
 
 struct BenchFlags {
   ModelFlags model;
-  std::int64_t prompt = 256, decode = 32, repeats = 3;
+  std::int64_t prompt = 256, decode = 32, repeats = 3, chunk = kPrefillRows;
   bool json = false;
 };
 
@@ -144,7 +144,7 @@ Status RunBench(const BenchFlags& flags) {
   start = Clock::now();
   const std::uint64_t before = ResidentBytes("Anonymous");
   const std::int64_t context = flags.prompt + flags.decode;
-  TRY(LoadTransformer(opened, quiet, {.rows = std::min(flags.prompt, kPrefillRows), .context = context, .logit_rows = 1, .segments = 1}));
+  TRY(LoadTransformer(opened, quiet, {.rows = std::min(flags.prompt, flags.chunk), .context = context, .logit_rows = 1, .segments = 1}));
   TRY_ASSIGN(kvcache::Sequence sequence, kvcache::Sequence::Create(opened.transformer->cache_layout(), context));
   m.load_seconds = Since(start);
   const std::vector<std::int32_t> prompt = Ids(flags.prompt, opened.checkpoint->config().vocab_size);
@@ -184,6 +184,7 @@ void AddBenchCommand(CLI::App& app, int& exit_code) {
   const auto size = CLI::Range(std::int64_t{1}, std::int64_t{1} << 21);
   command->add_option("--prompt", flags->prompt, "Tokens of the prompt")->check(size)->capture_default_str();
   command->add_option("--decode", flags->decode, "Tokens of the continuation")->check(size)->capture_default_str();
+  command->add_option("--chunk", flags->chunk, "Tokens per prefill step; does not change the numbers")->check(size)->capture_default_str();
   command->add_option("--repeats", flags->repeats, "Runs; medians are printed")->check(CLI::Range(1, 1000))->capture_default_str();
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer("Examples:\n  baleen bench model\n  baleen bench model --model flash-4 --threads 2 --prompt 512 --json\n");

@@ -117,10 +117,16 @@ class Model(program.Case):
         self.assertEqual((report["prompt_tokens"], report["decode_tokens"], len(report["decode_tokens_per_second"])), (40, 4, 2))
         self.assertLess(abs(report["taken_bytes"] / report["planned_bytes"] - 1), 0.2)
 
+    def test_chunk_changes_no_output(self):
+        reports = [json.loads(self.answered(run("bench", "model", "--prompt", "40", "--decode", "4", "--repeats", "1", "--chunk", chunk, "--json"))) for chunk in ("7", "64")]
+        self.assertEqual(reports[0]["output_hash"], reports[1]["output_hash"])
+        self.assertLess(reports[0]["planned_bytes"], reports[1]["planned_bytes"])
+
     def test_refused(self):
         self.refused(run("bench"), "model", "engine", "kernels")
         self.refused(run("bench", "model", "--model", self.folder), "config.json")
         self.refused(run("bench", "model", "--decode", "0"), "--decode")
+        self.refused(run("bench", "model", "--chunk", "0"), "--chunk")
 
 
 if __name__ == "__main__":
