@@ -2,12 +2,13 @@
 """Writes docs/performance.md from bench/goals.json and the reports in bench/results, newest first; with --check says whether it is up to date."""
 import json
 import pathlib
+import statistics
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HEAD = """# Performance
 
-A ledger of what `baleen bench kernels --json`, `baleen bench model --json` and `bench/pytorch_memory.py --json` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
+A ledger of what `baleen bench kernels --json`, `baleen bench model --json`, `bench/pytorch_memory.py --json` and `baleen bench --against` measured, newest first, made by `tools/write_performance.py` from the files in `bench/results/`. Shares
 are of what the same run measured: B, eight streams read from memory by every thread; R, the machine's best bf16 multiply instruction from the first
 cache. Figures are medians of the clean repetitions (the threads had their cores). "Reached" compares with the goals in `bench/goals.json`.
 """
@@ -53,12 +54,32 @@ def model_section(entry, goals):
     return "\n".join(lines) + "\n"
 
 
-def section(entry, ledger):
-    goals = ledger["goals"]
+def against_line(run, goal, layers):
+    """One row of a comparison: CPU time (threads times wall time) a token and layer of both engines, by their own clocks."""
+    ours, theirs = (statistics.median(run[side][goal["figure"]]) for side in ("ours", "theirs"))
+    ours, theirs = (1000 * run["threads"] / (layers * speed) for speed in (ours, theirs))
+    said = "reached" if theirs >= goal["must"] * ours else "not reached" + (": " + goal["blocks"] if goal["blocks"] else "")
+    return (f"| {run['engine']} | {run['threads']} | {goal['what']} | {ours:.2f} ms | {theirs:.2f} ms | {theirs / ours:.2f} | {goal['must']} | "
+            f"{said if run['best'] else ''} |")
+
+
+def against_section(entry, goals):
+    found = entry["against"]
+    lines = [f"## {entry['date']}: {entry['title']}", "", entry["note"], "", f"{found['cpu']}. Commands, of ours and of each other engine (`T` threads):", ""]
+    lines += [f"* {command['engine']}: `{command['command']}`" for command in found["commands"]]
+    lines += ["", "CPU time a token and layer:", "", "| against | threads | what | ours | theirs | theirs / ours | must | |", "|---|---|---|---|---|---|---|---|"]
+    lines += [against_line(run, goal, found["layers"]) for run in found["runs"] for goal in goals]
+    return "\n".join(lines) + "\n"
+
+
+def section(entry, goals):
     if "memory" in entry:
         return memory_section(entry)
+    if "against" in entry:
+        return against_section(entry, goals["against"])
     if "model" in entry:
-        return model_section(entry, ledger["model_goals"])
+        return model_section(entry, goals["model"])
+    goals = goals["goals"]
     machine = entry["report"]["machine"]
     lines = [f"## {entry['date']}: {entry['title']}", "", entry["note"], "",
              f"`{entry['command']}`: {machine['cpu']}, {machine['isa']}, {machine['threads']} threads; B = {machine['read_bytes_per_s'] / 1e9:.1f} GB/s, "
@@ -77,9 +98,9 @@ def section(entry, ledger):
 
 
 def document():
-    ledger = json.loads((ROOT / "bench" / "goals.json").read_text())
+    goals = json.loads((ROOT / "bench" / "goals.json").read_text())
     entries = [json.loads(path.read_text()) for path in sorted((ROOT / "bench" / "results").glob("*.json"), reverse=True)]
-    return "\n".join([HEAD] + [section(entry, ledger) for entry in entries])
+    return "\n".join([HEAD] + [section(entry, goals) for entry in entries])
 
 
 def main():
