@@ -1,4 +1,4 @@
-// Several rows on the dot instruction of bf16 pairs, where both operands are exact in bf16. Included inside an unnamed namespace after
+// Rows on the dot instruction of bf16 pairs, where both operands are exact in bf16. Included inside an unnamed namespace after
 // pairs.inl.
 //
 // The bits are those of wide/linear.inl. The instruction adds the product of a lane's high halves and then that of its low halves, each by one
@@ -395,7 +395,7 @@ template <class Row>
 
 /// Whether dots computed this one.
 [[gnu::always_inline]] inline bool ComputedByDots(const LinearArgs& args) noexcept {
-  if (args.row_end <= args.row_begin || args.rows < (args.weight.format == Format::kFp4 ? 1 : 2)) return false;
+  if (args.row_end <= args.row_begin || args.rows < (args.weight.format == Format::kBf16 ? 2 : 1)) return false;
   switch (args.weight.format) {
     case Format::kF32:
     case Format::kInt8: return false;
