@@ -18,7 +18,7 @@ struct BenchModelFlags {
   ModelFlags model;
   std::vector<std::int64_t> contexts;  // empty: kContexts, as far as the model goes
   std::int64_t prompt = 0;             // one context; 0 = contexts
-  std::int64_t chunk = kPrefillRows;
+  std::int64_t chunk = 0;  // 0 = as chat and generate choose it
   ModelRunPlan plan;
   std::string csv, html;
   bool json = false;
@@ -84,7 +84,7 @@ Status RunBenchModel(const BenchModelFlags& flags) {
   start = std::chrono::steady_clock::now();
   const std::uint64_t before = ResidentBytes("Anonymous");
   const std::int64_t context = plan.contexts.back() + plan.decode;
-  TRY(LoadTransformer(opened, quiet, {.rows = std::min(plan.contexts.back(), flags.chunk), .context = context, .logit_rows = 1, .segments = 1}));
+  TRY(LoadTransformer(opened, quiet, {.rows = flags.chunk > 0 ? std::min(plan.contexts.back(), flags.chunk) : PrefillRows(opened, plan.contexts.back()), .context = context, .logit_rows = 1, .segments = 1}));
   TRY_ASSIGN(kvcache::Sequence sequence, kvcache::Sequence::Create(opened.transformer->cache_layout(), context));
   report.load_seconds = Since(start);
   WarmUp(*opened.transformer, sequence, plan);
@@ -110,7 +110,7 @@ void AddBenchModelCommand(CLI::App& bench, int& exit_code) {
   contexts->delimiter(',')->check(size);
   command->add_option("--prompt", flags->prompt, "One context only: so many tokens of prompt")->check(size)->excludes(contexts);
   command->add_option("--decode", flags->plan.decode, "Tokens decoded at each context")->check(size)->capture_default_str();
-  command->add_option("--chunk", flags->chunk, "Tokens of prompt a step")->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16))->capture_default_str();
+  command->add_option("--chunk", flags->chunk, "Tokens of prompt a step (default: up to 2048, as memory allows)")->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16));
   command->add_option("--repeats", flags->plan.repeats, "Timed passes after one that warms up and one that is watched (0: a single pass, nothing watched); medians are printed")
       ->check(CLI::Range(0, 1000))->capture_default_str();
   command->add_option("--seconds", flags->plan.seconds, "Bound of the measuring: what is not reached by then is left out")->check(CLI::Range(0.1, 360000.0))->capture_default_str();

@@ -60,7 +60,7 @@ Result<std::unique_ptr<ChatSession>> ChatSession::Open(const ModelFlags& model, 
   TRY_ASSIGN(session->settings_, MakeSettings(sampling, opened.folder, config, session->tokenizer_.get()));
   TRY_ASSIGN(std::int64_t context, ContextLimit(sampling, config));
   if (sampling.context == 0) context = std::min(context, kDefaultContext);
-  TRY(LoadTransformer(opened, model, {.rows = std::min(kPrefillRows, context), .context = context, .logit_rows = 1, .segments = 1}));
+  TRY(LoadTransformer(opened, model, {.rows = PrefillRows(opened, context), .context = context, .logit_rows = 1, .segments = 1}));
   TRY_ASSIGN(engine::Generation generation, engine::Generation::Create(*opened.transformer));
   session->generation_ = std::make_unique<engine::Generation>(std::move(generation));
   TRY_ASSIGN(engine::Sampler sampler, engine::Sampler::Create(session->settings_.sampling, config.vocab_size, session->settings_.allowed));

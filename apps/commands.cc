@@ -16,6 +16,7 @@ Status RunChecked(const std::function<Status()>& work) {
   TRY(hardware::IsaFromEnvironment());
   TRY(library::ThreadsOf(0));
   TRY(library::PinOf(std::nullopt));
+  TRY(library::WeightsOf(std::nullopt));
   return work();
 }
 

@@ -27,7 +27,7 @@ void AddKeysCommand(CLI::App& app, int& exit_code);
 void AddUsageCommand(CLI::App& app, int& exit_code);
 void AddCostCommand(CLI::App& app, int& exit_code);
 
-/// Checks BALEEN_ISA, BALEEN_THREADS and BALEEN_PIN, which every command knows, then runs its work and turns its Status into an exit code: 0, or the error printed to standard error and its ExitCode().
+/// Checks BALEEN_ISA, BALEEN_THREADS, BALEEN_PIN and BALEEN_WEIGHTS, which every command knows, then runs its work and turns its Status into an exit code: 0, or the error printed to standard error and its ExitCode().
 void Run(int& exit_code, const std::function<Status()>& work);
 
 /// Standard input to its end, or an error past limit_bytes.

@@ -166,7 +166,7 @@ Status Generate(const GenerateFlags& flags) {
                         "; shorten the prompt or, where the model allows it, raise --context");
   }
   const std::int64_t context = flags.sampling.max_tokens < most - count ? count + flags.sampling.max_tokens : most;
-  TRY(LoadTransformer(opened, flags.model, {.rows = std::min(kPrefillRows, count), .context = context, .logit_rows = 1, .segments = 1}));
+  TRY(LoadTransformer(opened, flags.model, {.rows = PrefillRows(opened, count), .context = context, .logit_rows = 1, .segments = 1}));
   const double load = Seconds(begin, Clock::now());
   AnswerText answer(tokenizer, FormOf(flags, tokenizer, prompt.back()), flags.sampling.stop);
   TRY_ASSIGN(Generated generated, Continue(*opened.transformer, flags, std::move(settings), prompt, tokenizer != nullptr, answer));

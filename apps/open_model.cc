@@ -5,6 +5,7 @@
 
 #include "diagnostics/log.h"
 #include "hardware/cpu.h"
+#include "hardware/memory.h"
 
 namespace baleen::apps {
 namespace {
@@ -64,6 +65,11 @@ Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags) {
                                                               .verify = flags.verify}));
   if (flags.verify && !opened.verified) diagnostics::Note("the weights are larger than this machine's memory: they are not searched for NaN before the start");
   return opened;
+}
+
+std::int64_t PrefillRows(const library::OpenedModel& opened, std::int64_t tokens) noexcept {
+  constexpr std::uint64_t kShare = 16;
+  return model::ChunkRows(opened.checkpoint->config(), opened.arithmetic, tokens, hardware::AvailableMemoryBytes() / kShare);
 }
 
 Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences) {

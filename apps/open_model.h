@@ -35,7 +35,7 @@ Result<library::OpenedModel> OpenCheckpoint(const ModelFlags& flags);
 /// item by item. For one sequence that the model continues itself: says so where a DSpark drafter will not be used.
 Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, const model::Limits& limits, std::int64_t sequences = 1);
 
-/// Rows a step that make a good prefill without large buffers.
-inline constexpr std::int64_t kPrefillRows = 256;
+/// model::ChunkRows for prompts of at most so many tokens, with a sixteenth of the memory that is available.
+std::int64_t PrefillRows(const library::OpenedModel& opened, std::int64_t tokens) noexcept;
 
 }  // namespace baleen::apps

@@ -94,7 +94,7 @@ Status Score(const ScoreFlags& flags) {
     return InvalidInput("text: expected at most " + std::to_string(config.max_positions) + " tokens (max_position_embeddings of the model), found " +
                         std::to_string(count) + "; split the text");
   }
-  const std::int64_t rows = std::min({kPrefillRows, count, std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * config.vocab_size))});
+  const std::int64_t rows = std::min({PrefillRows(opened, count), std::max<std::int64_t>(1, kLogitBytesPerStep / (4 * config.vocab_size))});
   TRY(LoadTransformer(opened, flags.model, {.rows = rows, .context = count, .logit_rows = rows, .segments = 1}));
   TRY_ASSIGN(scored.logprobs, engine::LogProbabilities(*opened.transformer, fed));
   return WriteStandardOutput(flags.json ? ScoreJson(scored) : ScoreTable(scored, tokenizer));

@@ -27,6 +27,7 @@ except ImportError as error:
     import_error, TorchDispatchMode = error, object
 
 LAYERS, EXPERTS = 3, 8  # of the twin: the third layer is the first with ratio 4; experts that no token chooses take no transient memory
+CHUNK = 256  # tokens of a step: the transient memory grows with it, and speed a little
 
 
 class LiveBytes(TorchDispatchMode):
@@ -210,7 +211,7 @@ def main():
         sys.exit(2)
     with tempfile.TemporaryDirectory() as folder:
         run(flags.program, "twin", "--preset", flags.preset, "--layers", LAYERS, "--experts", EXPERTS, "--out", folder + "/twin")
-        ours = json.loads(run(flags.program, "bench", "model", "--model", folder + "/twin", "--prompt", flags.tokens, "--decode", 1, "--repeats", 1, "--no-verify", "--json"))
+        ours = json.loads(run(flags.program, "bench", "model", "--model", folder + "/twin", "--prompt", flags.tokens, "--decode", 1, "--chunk", CHUNK, "--repeats", 1, "--no-verify", "--json"))
         config = json.loads(pathlib.Path(folder, "twin", "config.json").read_text())
     planned, taken = ours["planned_bytes"], ours["taken_bytes"]
     if taken > 1.01 * planned:

@@ -166,4 +166,13 @@ void Workers::Serve(int thread) noexcept {
   }
 }
 
+HeldCaller::HeldCaller(const Workers& workers) noexcept {
+  const std::vector<int> processors = workers.CallerProcessors();
+  held_ = !processors.empty() && sched_getaffinity(0, sizeof before_, &before_) == 0 && PinThread(pthread_self(), processors);
+}
+
+HeldCaller::~HeldCaller() {
+  if (held_) sched_setaffinity(0, sizeof before_, &before_);
+}
+
 }  // namespace baleen::hardware

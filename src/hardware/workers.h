@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -25,6 +27,9 @@ class Workers {
   Workers& operator=(const Workers&) = delete;
 
   int threads() const noexcept { return static_cast<int>(team_.size()) + 1; }
+
+  /// The processors that thread 0 belongs to; empty = wherever the system likes.
+  std::vector<int> CallerProcessors() const { return placements_.empty() ? std::vector<int>() : placements_[0].processors; }
 
   /// From now on every thread that calls Run is pinned as thread 0's placement says, for good. For programs that own those threads; and for the
   /// end of their preparations, as threads that a pinned one starts stay where it is.
@@ -70,6 +75,20 @@ class Workers {
   std::atomic<bool> stop_{false}, pin_callers_{false};
   std::atomic<std::uint64_t> stack_bytes_{0};
   alignas(64) std::atomic<std::int64_t> done_{0};  // parts finished; what stands above is seldom written
+};
+
+/// Keeps the calling thread where a team's thread 0 belongs for as long as it lives: memory that it touches first comes to lie there. Does nothing for
+/// a team that is not pinned.
+class HeldCaller {
+ public:
+  explicit HeldCaller(const Workers& workers) noexcept;
+  ~HeldCaller();
+  HeldCaller(const HeldCaller&) = delete;
+  HeldCaller& operator=(const HeldCaller&) = delete;
+
+ private:
+  cpu_set_t before_{};
+  bool held_ = false;
 };
 
 }  // namespace baleen::hardware

@@ -131,4 +131,18 @@ backend::ScratchSizes ScratchFor(const checkpoint::ModelConfig& c, const Limits&
   return sizes;
 }
 
+std::uint64_t ActivationBytes(const checkpoint::ModelConfig& config, Arithmetic arithmetic, const Limits& limits) noexcept {
+  tensor::Arena counting;
+  Activations activations;
+  activations.Take(counting, config, arithmetic, limits);
+  return counting.used_bytes();
+}
+
+std::int64_t ChunkRows(const checkpoint::ModelConfig& config, Arithmetic arithmetic, std::int64_t tokens, std::uint64_t bytes) noexcept {
+  constexpr std::int64_t kMost = 2048, kLeast = 256;
+  std::int64_t rows = std::min(kMost, tokens);
+  while (rows > kLeast && ActivationBytes(config, arithmetic, {.rows = rows, .context = tokens}) > bytes) rows = std::max(kLeast, rows / 2);
+  return rows;
+}
+
 }  // namespace baleen::model

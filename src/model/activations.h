@@ -95,4 +95,11 @@ struct Activations {
 /// Threads' scratch for the limits.
 backend::ScratchSizes ScratchFor(const checkpoint::ModelConfig& config, const Limits& limits) noexcept;
 
+/// Bytes of the activations of such steps.
+std::uint64_t ActivationBytes(const checkpoint::ModelConfig& config, Arithmetic arithmetic, const Limits& limits) noexcept;
+
+/// Tokens of a prompt that a step should take: the more, the more rows an expert's weights meet when they are read, up to 2,048; so few that the
+/// activations take at most `bytes`, but no fewer than 256. Never more than `tokens`, those of the prompt at most.
+std::int64_t ChunkRows(const checkpoint::ModelConfig& config, Arithmetic arithmetic, std::int64_t tokens, std::uint64_t bytes) noexcept;
+
 }  // namespace baleen::model

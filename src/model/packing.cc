@@ -103,6 +103,7 @@ Result<PackedWeights> PackWeights(Weights& weights, const checkpoint::Checkpoint
   std::uint64_t shown = 0;
   const auto begin = std::chrono::steady_clock::now();
   const std::int64_t threads = device.workers().threads();
+  const hardware::HeldCaller held(device.workers());
   // One part a thread, so long that every thread is there before another one could take its part.
   device.workers().Run(threads, [&](std::int64_t share, int thread) noexcept {
     for (const Move& move : moves) {

@@ -55,6 +55,9 @@ GOOD_ENVIRONMENTS = {
     "pin on": {"BALEEN_PIN": "on"},
     "pin off": {"BALEEN_PIN": "off"},
     "pin empty": {"BALEEN_PIN": ""},
+    "weights mapped": {"BALEEN_WEIGHTS": "mapped"},
+    "weights packed": {"BALEEN_WEIGHTS": "packed"},
+    "weights empty": {"BALEEN_WEIGHTS": ""},
     "many nodes": {"HWLOC_SYNTHETIC": "numa:2 core:1 pu:1"},
     "long": {"X": "y" * 100000},
 }
