@@ -83,9 +83,9 @@ class Model {
   std::map<std::string, Owned> tensors;
 };
 
-Status OpenAndVerify(const fs::path& dir) {
+Status OpenAndVerify(const fs::path& dir, int threads = 3) {
   TRY_ASSIGN(const Checkpoint opened, Checkpoint::Open(dir));
-  hardware::Workers team(3);
+  hardware::Workers team(threads);
   return VerifyValues(opened, team);
 }
 
@@ -158,6 +158,22 @@ TEST(CheckpointTest, DamageIsRefusedAndOddityIsNot) {
       ASSERT_FALSE(status) << damage.what;
       EXPECT_THAT(status.error().message, HasSubstr(damage.says)) << damage.what;
     }
+  }
+}
+
+TEST(CheckpointTest, EveryTeamNamesTheFirstBadValue) {
+  Model model("tiny");
+  for (const char* name : {"embed.weight", "head.weight"}) {
+    Owned& table = model.tensors[name];
+    ASSERT_EQ(table.dtype, DType::kBF16);
+    for (const std::size_t element : {40001, 40007, 70000}) table.bytes.at(element * 2 + 1) = '\x7f', table.bytes.at(element * 2) = '\x80';
+  }
+  TemporaryFolder folder;
+  model.Write(folder.path());
+  for (int threads = 1; threads <= 5; ++threads) {
+    const Status status = OpenAndVerify(folder.path(), threads);
+    ASSERT_FALSE(status) << threads;
+    EXPECT_THAT(status.error().message, HasSubstr("'embed.weight': expected finite numbers, found a NaN or infinite number at element 40001;")) << threads;
   }
 }
 
