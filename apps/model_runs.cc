@@ -62,7 +62,9 @@ struct Bystander {
     return clock.Time([](int) {}).probe;
   }
   void MeasurePeaks() {
-    for (std::size_t i = 0; i < cases.size(); ++i) {
+    constexpr std::size_t kTurns = 6;
+    for (std::size_t turn = 0; turn < kTurns * cases.size(); ++turn) {
+      const std::size_t i = turn % cases.size();
       repetitions[i].push_back(clock.Time([&](int thread) { cases[i].run(thread, static_cast<std::int64_t>(repetitions[i].size())); }));
     }
   }

@@ -88,6 +88,13 @@ Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, co
                   static_cast<long long>(limits.context));
     diagnostics::Note(line);
   }
+  if (flags.verbose && plan.packed_weights > 0) {
+    char line[120];
+    const double seconds = opened.transformer->packing_seconds();
+    std::snprintf(line, sizeof line, "packed %.1f MiB of weights in %.2f s, %.1f GB/s read and as much written", static_cast<double>(plan.packed_weights) / 1048576.0, seconds,
+                  static_cast<double>(plan.packed_weights) / 1e9 / seconds);
+    diagnostics::Note(line);
+  }
   opened.device->workers().PinCallers();
   return {};
 }

@@ -61,16 +61,17 @@ Result<WeightsChoice> WeightsOf(std::optional<WeightsChoice> wanted) {
 
 namespace {
 
-/// Weights of one node gain nothing by a copy. Where there are several, a third of what is free stays for the rest.
+/// Weights of one node gain nothing by a copy, nor do those of threads that the system moves. Where there are several nodes, a third of what is free
+/// stays for the rest.
 model::WeightsPlace PlaceOf(WeightsChoice choice, const hardware::Topology& topology, std::uint64_t bytes) noexcept {
   if (choice == WeightsChoice::kPacked) return model::WeightsPlace::kPacked;
   const bool packed = choice == WeightsChoice::kAuto && topology.nodes.size() > 1 && bytes <= hardware::AvailableMemoryBytes() / 3 * 2;
   return packed ? model::WeightsPlace::kPacked : model::WeightsPlace::kMapped;
 }
 
-/// A machine of one node, where nothing depends on it: reading the real one takes some 10 ms.
-hardware::Topology TopologyFor(Pin pin, WeightsChoice weights) {
-  if (pin == Pin::kOff && weights != WeightsChoice::kAuto) return {.nodes = {0}, .cores = {{.node = 0, .processors = {0}}}};
+/// For threads that nobody holds a machine of one node will do: reading the real one takes some 10 ms.
+hardware::Topology TopologyFor(Pin pin) {
+  if (pin == Pin::kOff) return {.nodes = {0}, .cores = {{.node = 0, .processors = {0}}}};
   return hardware::MachineTopology();
 }
 
@@ -92,7 +93,7 @@ Result<OpenedModel> OpenModel(const ModelSettings& settings) {
   TRY_ASSIGN(opened.folder, checkpoint::FindModel(settings.model));
   TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
   opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
-  const hardware::Topology topology = TopologyFor(pin, weights);
+  const hardware::Topology topology = TopologyFor(pin);
   opened.place = PlaceOf(weights, topology, opened.checkpoint->TotalBytes());
   opened.device = std::make_unique<backend::Device>(isa, threads, hardware::PlaceThreads(topology, threads, PinningOf(pin, topology)));
   opened.verified = settings.verify && opened.checkpoint->TotalBytes() <= hardware::PhysicalMemoryBytes();
