@@ -41,9 +41,9 @@ void PrintPlan(const library::RunningEngine& running, const ModelFlags& flags) {
   const std::uint64_t pool = running.AttentionBytes();
   char line[400];
   std::snprintf(line, sizeof line,
-                "memory: %.1f MiB of weights mapped; beyond them %.1f MiB for %lld sequences of up to %lld tokens, %lld tokens of attention state in all"
+                "memory: %.1f MiB of weights %s; beyond them %.1f MiB for %lld sequences of up to %lld tokens, %lld tokens of attention state in all"
                 " (%.1f MiB)",
-                static_cast<double>(plan.mapped_weights) / mib, static_cast<double>(plan.BeyondWeights(0) + pool) / mib,
+                static_cast<double>(plan.Matrices()) / mib, plan.packed_weights > 0 ? "packed" : "mapped", static_cast<double>(plan.BeyondWeights(0) + pool) / mib,
                 static_cast<long long>(running.options.sequences), static_cast<long long>(running.options.context),
                 static_cast<long long>(running.AttentionTokens()), static_cast<double>(pool) / mib);
   diagnostics::Note(line);

@@ -84,7 +84,7 @@ Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, co
   } else {
     char line[160];
     std::snprintf(line, sizeof line, "memory: %.1f MiB of weights %s, %.1f MiB beyond them for %lld tokens (--verbose lists it)",
-                  static_cast<double>(plan.mapped_weights + plan.packed_weights) / 1048576.0, plan.packed_weights > 0 ? "packed" : "mapped", static_cast<double>(plan.BeyondWeights(sequences)) / 1048576.0,
+                  static_cast<double>(plan.Matrices()) / 1048576.0, plan.packed_weights > 0 ? "packed" : "mapped", static_cast<double>(plan.BeyondWeights(sequences)) / 1048576.0,
                   static_cast<long long>(limits.context));
     diagnostics::Note(line);
   }

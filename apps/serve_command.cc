@@ -59,7 +59,7 @@ Status DescribeModel(const ServeFlags& flags, const library::RunningEngine& runn
                    .isa = std::string(hardware::IsaName(opened.device->isa())),
                    .threads = opened.device->workers().threads(),
                    .created = stat((opened.folder / "config.json").c_str(), &about) == 0 ? about.st_mtim.tv_sec : 0,
-                   .memory = {{"weights, mapped", plan.mapped_weights}, {"weights, packed, and buffers", plan.BeyondWeights(0)}, {"attention state and prefix cache", running.AttentionBytes()}}};
+                   .memory = {{plan.packed_weights > 0 ? "weights, packed" : "weights, mapped", plan.Matrices()}, {"small weights and buffers", plan.BeyondWeights(0)}, {"attention state and prefix cache", running.AttentionBytes()}}};
   return {};
 }
 

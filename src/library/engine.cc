@@ -119,7 +119,7 @@ ModelFacts FactsOf(const library::RunningEngine& running, bool has_tokenizer) {
 
 Memory MemoryOf(const library::RunningEngine& running) {
   const model::MemoryPlan& plan = running.model.transformer->memory_plan();
-  return {.weights_bytes = plan.mapped_weights,
+  return {.weights_bytes = plan.Matrices(),
           .beyond_bytes = plan.BeyondWeights(0) + running.AttentionBytes(),
           .attention_bytes = running.AttentionBytes(),
           .attention_tokens = running.AttentionTokens(),

@@ -26,26 +26,26 @@ std::uint64_t ScaleBytes(const Matrix& m) noexcept {
   return m.format == Format::kFp8 ? static_cast<std::uint64_t>((m.n + 127) / 128 * ((m.k + 127) / 128)) : 0;
 }
 
-template <typename Body>
-void ForLayer(Layer& layer, const Body& body) {
+template <typename AnyLayer, typename Body>
+void ForLayer(AnyLayer& layer, const Body& body) {
   body(layer.before_attention.weights.fn), body(layer.before_experts.weights.fn);
-  AttentionWeights& a = layer.attention;
-  for (Matrix* m : {&a.query_down, &a.query_up, &a.kv, &a.output_down, &a.output_up, &a.compressor.value, &a.compressor.gate, &a.indexer.query, &a.indexer.weights,
+  auto& a = layer.attention;
+  for (auto* m : {&a.query_down, &a.query_up, &a.kv, &a.output_down, &a.output_up, &a.compressor.value, &a.compressor.gate, &a.indexer.query, &a.indexer.weights,
                     &a.indexer.compressor.value, &a.indexer.compressor.gate, &layer.router.gate}) {
     body(*m);
   }
-  for (backend::ExpertWeights& e : layer.experts) body(e.gate), body(e.up), body(e.down);
+  for (auto& e : layer.experts) body(e.gate), body(e.up), body(e.down);
 }
 
 /// Calls body(matrix) for every matrix, in the order in which a step meets them; absent ones have no rows.
-template <typename Body>
-void ForMatrices(Weights& w, const Body& body) {
+template <typename AnyWeights, typename Body>
+void ForMatrices(AnyWeights& w, const Body& body) {
   body(w.embedding);
-  for (Layer& layer : w.layers) ForLayer(layer, body);
+  for (auto& layer : w.layers) ForLayer(layer, body);
   body(w.head.site.weights.fn), body(w.lm_head);
-  for (MtpModule& m : w.mtp) ForLayer(m.block, body), body(m.token_projection), body(m.stream_projection), body(m.head.site.weights.fn);
-  for (DsparkDrafter& d : w.dspark) {
-    for (Layer& stage : d.stages) ForLayer(stage, body);
+  for (auto& m : w.mtp) ForLayer(m.block, body), body(m.token_projection), body(m.stream_projection), body(m.head.site.weights.fn);
+  for (auto& d : w.dspark) {
+    for (auto& stage : d.stages) ForLayer(stage, body);
     body(d.feature_projection), body(d.head.site.weights.fn), body(d.markov_embedding), body(d.markov_output), body(d.confidence);
   }
 }
@@ -89,7 +89,7 @@ std::vector<Move> LayOut(Weights& weights, std::byte* at) {
 
 std::uint64_t PackedBytes(const Weights& weights) noexcept {
   std::uint64_t bytes = 0;
-  ForMatrices(const_cast<Weights&>(weights), [&](const Matrix& m) { bytes += Padded(WeightBytes(m)) + Padded(ScaleBytes(m)); });
+  ForMatrices(weights, [&](const Matrix& m) { bytes += Padded(WeightBytes(m)) + Padded(ScaleBytes(m)); });
   return bytes;
 }
 

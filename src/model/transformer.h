@@ -26,6 +26,8 @@ struct MemoryPlan {
   std::uint64_t thread_stacks = 0;    // what kernels touch of them
   std::uint64_t per_sequence = 0;     // attention state of one sequence at the context limit
 
+  /// The matrices, wherever they are.
+  std::uint64_t Matrices() const noexcept { return mapped_weights + packed_weights; }
   /// Everything beyond the matrices, mapped or packed, for so many sequences.
   std::uint64_t BeyondWeights(std::int64_t sequences) const noexcept;
   /// The plan as lines of text.
