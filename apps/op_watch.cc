@@ -23,15 +23,8 @@ struct Cost {
 double Product(std::int64_t a, std::int64_t b, std::int64_t c = 1) noexcept { return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c); }
 
 double BytesOf(const Matrix& w) noexcept {
-  const std::int64_t bytes = w.n * kernels::RowBytes(w.format, w.k);
-  switch (w.format) {
-    case Format::kFp8: return static_cast<double>(bytes + (w.n + 127) / 128 * ((w.k + 127) / 128));
-    case Format::kFp4: return static_cast<double>(bytes + w.n * ((w.k + 31) / 32));
-    case Format::kInt8: return static_cast<double>(bytes + 4 * w.n);
-    case Format::kF32:
-    case Format::kBf16: break;
-  }
-  return static_cast<double>(bytes);
+  const std::int64_t row_scales = w.format == Format::kInt8 ? 4 * w.n : 0;
+  return static_cast<double>(w.n * kernels::RowBytes(w.format, w.k) + kernels::ScaleBytes(w.format, w.n, w.k) + row_scales);
 }
 
 Cost Multiplied(const char* op, const Matrix& weight, std::int64_t rows) noexcept { return {op, &weight, BytesOf(weight), 0, 2 * Product(rows, weight.n, weight.k)}; }

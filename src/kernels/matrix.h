@@ -28,6 +28,11 @@ struct Matrix {
   return format == Format::kF32 ? 4 * k : format == Format::kBf16 ? 2 * k : format == Format::kFp4 ? k / 2 : k;
 }
 
+/// Bytes of a matrix's e8m0 scales: kFp4 has them for each row, kFp8 for each 128 rows.
+[[gnu::always_inline]] inline constexpr std::int64_t ScaleBytes(Format format, std::int64_t n, std::int64_t k) noexcept {
+  return format == Format::kFp4 ? n * ((k + 31) / 32) : format == Format::kFp8 ? (n + 127) / 128 * ((k + 127) / 128) : 0;
+}
+
 /// Columns that share one scale; also the block of the summation order.
 [[gnu::always_inline]] inline constexpr std::int64_t ScaleColumns(Format format) noexcept { return format == Format::kFp4 ? 32 : 128; }
 

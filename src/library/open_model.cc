@@ -34,15 +34,6 @@ std::optional<Pin> PinNamed(std::string_view name) {
   return std::nullopt;
 }
 
-Result<Pin> PinOf(std::optional<Pin> wanted) {
-  if (wanted) return *wanted;
-  const char* text = std::getenv("BALEEN_PIN");
-  if (text == nullptr || *text == 0) return Pin::kAuto;
-  const std::optional<Pin> named = PinNamed(text);
-  if (!named) return InvalidInput("BALEEN_PIN: expected auto, on or off, found '" + diagnostics::Quoted(text) + "'");
-  return *named;
-}
-
 std::optional<WeightsChoice> WeightsNamed(std::string_view name) {
   if (name == "auto") return WeightsChoice::kAuto;
   if (name == "mapped") return WeightsChoice::kMapped;
@@ -50,14 +41,24 @@ std::optional<WeightsChoice> WeightsNamed(std::string_view name) {
   return std::nullopt;
 }
 
-Result<WeightsChoice> WeightsOf(std::optional<WeightsChoice> wanted) {
+namespace {
+
+/// `wanted`, else what the environment names, else kAuto.
+template <typename Choice>
+Result<Choice> ChoiceOf(std::optional<Choice> wanted, const char* variable, std::optional<Choice> (*named)(std::string_view), const char* names) {
   if (wanted) return *wanted;
-  const char* text = std::getenv("BALEEN_WEIGHTS");
-  if (text == nullptr || *text == 0) return WeightsChoice::kAuto;
-  const std::optional<WeightsChoice> named = WeightsNamed(text);
-  if (!named) return InvalidInput("BALEEN_WEIGHTS: expected auto, mapped or packed, found '" + diagnostics::Quoted(text) + "'");
-  return *named;
+  const char* text = std::getenv(variable);
+  if (text == nullptr || *text == 0) return Choice::kAuto;
+  const std::optional<Choice> choice = named(text);
+  if (!choice) return InvalidInput(std::string(variable) + ": expected " + names + ", found '" + diagnostics::Quoted(text) + "'");
+  return *choice;
 }
+
+}  // namespace
+
+Result<Pin> PinOf(std::optional<Pin> wanted) { return ChoiceOf(wanted, "BALEEN_PIN", PinNamed, "auto, on or off"); }
+
+Result<WeightsChoice> WeightsOf(std::optional<WeightsChoice> wanted) { return ChoiceOf(wanted, "BALEEN_WEIGHTS", WeightsNamed, "auto, mapped or packed"); }
 
 namespace {
 

@@ -69,17 +69,16 @@ Result<std::unique_ptr<Transformer>> Transformer::Load(const checkpoint::Checkpo
 Status Transformer::TakeMemory(const checkpoint::Checkpoint& checkpoint) {
   const backend::ScratchSizes scratch = ScratchFor(config_, limits_);
   const auto threads = static_cast<std::uint64_t>(device_->workers().threads());
-  tensor::Arena counting;
-  a_.Take(counting, config_, arithmetic_, limits_);
+  const std::uint64_t activations = model::ActivationBytes(config_, arithmetic_, limits_);
   memory_plan_ = {.mapped_weights = checkpoint.TotalBytes(),
                   .owned_weights = OwnedBytes(weights_),
-                  .activations = counting.used_bytes(),
+                  .activations = activations,
                   .thread_scratch = scratch.BytesPerThread() * threads,
                   .thread_stacks = kernels::kStackBytes * threads,
                   .per_sequence = cache_layout_.Bytes(limits_.context)};
   TRY(device_->Reserve(scratch));
   TRY(device_->workers().TakeStacks(kernels::kStackBytes));
-  TRY_ASSIGN(memory_, device_->Allocate(counting.used_bytes(), "the activations of " + std::to_string(limits_.rows) + " rows a step"));
+  TRY_ASSIGN(memory_, device_->Allocate(activations, "the activations of " + std::to_string(limits_.rows) + " rows a step"));
   tensor::Arena arena(memory_.data());
   a_.Take(arena, config_, arithmetic_, limits_);
   return {};

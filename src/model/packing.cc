@@ -20,11 +20,7 @@ std::uint64_t Padded(std::uint64_t bytes) noexcept { return (bytes + kAlignment 
 
 std::uint64_t WeightBytes(const Matrix& m) noexcept { return static_cast<std::uint64_t>(m.n * kernels::RowBytes(m.format, m.k)); }
 
-/// Bytes of scales that every row has of its own, or of all of them where rows share them.
-std::uint64_t ScaleBytes(const Matrix& m) noexcept {
-  if (m.format == Format::kFp4) return static_cast<std::uint64_t>(m.n * ((m.k + 31) / 32));
-  return m.format == Format::kFp8 ? static_cast<std::uint64_t>((m.n + 127) / 128 * ((m.k + 127) / 128)) : 0;
-}
+std::uint64_t ScaleBytes(const Matrix& m) noexcept { return static_cast<std::uint64_t>(kernels::ScaleBytes(m.format, m.n, m.k)); }
 
 template <typename AnyLayer, typename Body>
 void ForLayer(AnyLayer& layer, const Body& body) {
@@ -67,7 +63,7 @@ std::uint64_t CopyShare(const Move& move, std::int64_t share, std::int64_t share
   };
   std::uint64_t copied = copy(move.data, m.data, static_cast<std::uint64_t>(kernels::RowBytes(m.format, m.k)));
   const auto* scales = reinterpret_cast<const std::byte*>(m.scales);
-  if (m.format == Format::kFp4) copied += copy(move.scales, scales, static_cast<std::uint64_t>((m.k + 31) / 32));
+  if (m.format == Format::kFp4) copied += copy(move.scales, scales, ScaleBytes(m) / static_cast<std::uint64_t>(m.n));
   if (m.format == Format::kFp8 && share == 0) {
     std::memcpy(move.scales, scales, ScaleBytes(m));
     copied += ScaleBytes(m);

@@ -144,6 +144,7 @@ class OddSurroundings(program.Case):
             "threads huge": {"BALEEN_THREADS": "9" * 30},
             "pin 1": {"BALEEN_PIN": "1"},
             "pin capital": {"BALEEN_PIN": "ON"},
+            "weights nowhere": {"BALEEN_WEIGHTS": "nowhere"},
         }.items():
             trials.append(Trial("environment " + name, HELLO, b"", None, (list(environment)[0],), b"", environment=environment))
         for name, arguments in {"hub id": ["--model", "a/b"], "plain name": ["--model", "nothing"]}.items():

@@ -52,7 +52,7 @@ void ExpectCopied(const backend::Matrix& packed, const backend::Matrix& mapped, 
   EXPECT_EQ(std::memcmp(packed.data, mapped.data, bytes), 0);
   ASSERT_EQ(packed.scales == nullptr, mapped.scales == nullptr);
   if (mapped.scales == nullptr) return;
-  const std::int64_t scales = mapped.format == kernels::Format::kFp4 ? mapped.n * ((mapped.k + 31) / 32) : (mapped.n + 127) / 128 * ((mapped.k + 127) / 128);
+  const std::int64_t scales = kernels::ScaleBytes(mapped.format, mapped.n, mapped.k);
   EXPECT_EQ(std::memcmp(packed.scales, mapped.scales, static_cast<std::size_t>(scales)), 0);
 }
 

@@ -116,6 +116,7 @@ class Streams(server_process.Case):
                     pieces.append(received[end + 2:end + 2 + size])
                     at = end + 2 + size + 2
                 total += len(pieces)
+                self.assertGreater(sum(line.startswith(b"data: {") for line in b"".join(pieces).splitlines()), 5, path)
                 for piece in pieces:
                     self.assertNotIn("\ufffd", piece.decode(), path)  # decode fails where a piece ends inside a code point
                     for line in piece.decode().splitlines():
