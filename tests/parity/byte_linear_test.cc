@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "matrices.h"
+#include "tables.h"
 
 namespace baleen::kernels {
 namespace {
@@ -33,7 +34,7 @@ ByteRows RandomBytes(Numbers& numbers, Format format, std::int64_t rows, std::in
   return x;
 }
 
-std::vector<float> MultiplyBytes(hardware::Isa isa, const Matrix& w, const ByteRows& x, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t rows,
+std::vector<float> MultiplyBytes(const NamedTable& isa, const Matrix& w, const ByteRows& x, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t rows,
                                  Rounding rounding = Rounding::kNone, const std::vector<std::int32_t>& x_rows = {}) {
   std::vector<float> y(static_cast<std::size_t>(rows * (end - begin)), 7.0f);
   TableFor(isa).byte_linear({.weight = w, .row_begin = begin, .row_end = end, .x = x.codes.data() + first * x.k, .x_stride = x.k,
@@ -46,7 +47,7 @@ constexpr Format kByteFormats[] = {Format::kFp4, Format::kInt8};
 const char* NameOf(Format format) { return format == Format::kInt8 ? "int8" : "fp4"; }
 
 TEST(ByteLinearParity, EveryInstructionSetGivesTheReferencesBits) {
-  for (const auto isa : FastIsas()) {
+  for (const NamedTable& isa : FastTables()) {
     for (const Format format : kByteFormats) {
       Numbers numbers(3);
       for (const std::int64_t k : {2, 30, 32, 62, 64, 66, 130, 510, 512, 514, 1024, 1500, 4096}) {
@@ -66,7 +67,7 @@ TEST(ByteLinearParity, EveryInstructionSetGivesTheReferencesBits) {
 
 TEST(ByteLinearParity, ScalesFarApartAndAtTheEndsOfFp32) {
   struct Range { int low, high; };
-  for (const auto isa : FastIsas()) {
+  for (const NamedTable& isa : FastTables()) {
     for (const Range range : {Range{120, 124}, Range{120, 127}, Range{118, 129}, Range{110, 140}, Range{0, 3}, Range{1, 60}, Range{190, 254}, Range{0, 254}, Range{254, 254}}) {
       for (const float exponent : {0.0f, -45.0f, -60.0f, 60.0f, 110.0f}) {
         for (const std::int64_t rows : {1, 3, 9}) {
@@ -84,7 +85,7 @@ TEST(ByteLinearParity, ScalesFarApartAndAtTheEndsOfFp32) {
 }
 
 TEST(ByteLinearParity, TheLargestSumsFit) {
-  for (const auto isa : FastIsas()) {
+  for (const NamedTable& isa : FastTables()) {
     for (const Format format : kByteFormats) {
       for (const std::int64_t k : {std::int64_t{512}, std::int64_t{16384}, kMostByteColumns}) {
         Numbers numbers(1);
@@ -102,7 +103,7 @@ TEST(ByteLinearParity, TheLargestSumsFit) {
 }
 
 TEST(ByteLinearParity, ARowsBitsDoNotDependOnWhatStandsBesideIt) {
-  for (const auto isa : FastIsas()) {
+  for (const NamedTable& isa : FastTables()) {
     for (const Format format : kByteFormats) {
       Numbers numbers(23);
       const std::int64_t n = 53, rows = 71, k = 1072;
@@ -155,7 +156,7 @@ TEST(ByteLinearParity, TheReferenceIsTheProductOfWhatTheCodesMean) {
 }
 
 TEST(ByteQuantizeParity, EveryInstructionSetGivesTheReferencesBits) {
-  for (const auto isa : FastIsas()) {
+  for (const NamedTable& isa : FastTables()) {
     Numbers numbers(4);
     for (const std::int64_t k : {1, 15, 16, 17, 100, 512, 513, 1500}) {
       for (const std::int64_t group : {kByteGroup, k}) {

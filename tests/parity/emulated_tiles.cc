@@ -16,6 +16,7 @@ namespace amx {
 namespace {
 
 #include "kernels/avx512/lanes.inl"
+#include "kernels/avx512/transpose.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/amx/linear.inl"
 

@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/amx/overlays.h"
 #include "kernels/amx/tiles.h"
 #include "kernels/overlay.h"
 #include "kernels/table.h"
@@ -15,6 +16,7 @@ namespace baleen::kernels::amx {
 namespace {
 
 #include "kernels/avx512/lanes.inl"
+#include "kernels/avx512/transpose.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/amx/linear.inl"
 #include "kernels/amx/peaks.inl"
@@ -32,6 +34,9 @@ void Linear(const LinearArgs& args) noexcept {
 void Overlay(Table& table) noexcept {
   linear_below = table.linear;
   table.linear = Linear;
+  OverlayByteLinear(table);
+  OverlayIndex(table);
+  OverlayAttention(table);
   table.peaks.instruction = "tdpbf16ps";
   table.peaks.flops = 4 * 16384.0;
   table.peaks.steps = 300;

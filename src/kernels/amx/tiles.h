@@ -34,12 +34,20 @@ class HardwareTiles {
   template <int kTile> [[gnu::always_inline]] void Load(const void* p, std::ptrdiff_t stride) noexcept {
     asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
   }
+  /// The same of what is read once: it need not stay in the first level of the cache.
+  template <int kTile> [[gnu::always_inline]] void LoadOnce(const void* p, std::ptrdiff_t stride) noexcept {
+    asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
+  }
   template <int kTile> [[gnu::always_inline]] void Store(void* p, std::ptrdiff_t stride) noexcept {
     asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
   }
   /// sums[m][n] += Σ_k a[m][2k]·b[k][2n] + a[m][2k + 1]·b[k][2n + 1]: bf16 products, fp32 sums.
   template <int kSums, int kA, int kB> [[gnu::always_inline]] void DpBf16() noexcept {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA), "i"(kB));
+  }
+  /// sums[m][n] += Σ_k Σ_b a[m][4k + b]·b[k][4n + b]: signed bytes, 32-bit sums.
+  template <int kSums, int kA, int kB> [[gnu::always_inline]] void DpInt8() noexcept {
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kA), "i"(kB));
   }
 };
 

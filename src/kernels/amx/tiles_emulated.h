@@ -14,6 +14,7 @@ class EmulatedTiles {
   template <int kTile> void Load(const void* p, std::ptrdiff_t stride) noexcept {
     for (int row = 0; row < 16; ++row) __builtin_memcpy(tiles_[kTile][row], static_cast<const std::byte*>(p) + row * stride, 64);
   }
+  template <int kTile> void LoadOnce(const void* p, std::ptrdiff_t stride) noexcept { Load<kTile>(p, stride); }
   template <int kTile> void Store(void* p, std::ptrdiff_t stride) noexcept {
     for (int row = 0; row < 16; ++row) __builtin_memcpy(static_cast<std::byte*>(p) + row * stride, tiles_[kTile][row], 64);
   }
@@ -31,8 +32,18 @@ class EmulatedTiles {
       }
     }
   }
+  template <int kSums, int kA, int kB> void DpInt8() noexcept {
+    for (int m = 0; m < 16; ++m) {
+      for (int k = 0; k < 16; ++k) {
+        for (int n = 0; n < 16; ++n) {
+          for (int b = 0; b < 4; ++b) tiles_[kSums][m][n] += static_cast<std::uint32_t>(Byte(tiles_[kA][m][k], b) * Byte(tiles_[kB][k][n], b));
+        }
+      }
+    }
+  }
 
  private:
+  static int Byte(std::uint32_t word, int b) noexcept { return static_cast<std::int8_t>(word >> (8 * b)); }
   static float Flushed(float x) noexcept { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0.0f, x) : x; }
   static float Number(std::uint32_t bits) noexcept {
     float x;

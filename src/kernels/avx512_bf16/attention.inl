@@ -1,13 +1,12 @@
-// Attention over packed rows on the dot instruction of bf16 pairs. Included inside an unnamed namespace after linear.inl and wide/softmax.inl.
+// Attention over packed rows on the dot instruction of bf16 pairs. Included inside an unnamed namespace after panels.inl and wide/softmax.inl.
 //
 // In official arithmetic queries, rows and weights are bf16, so every product is exact. The bits are those of wide/attention.inl: a word holds
 // two channels of a score's lane, or two rows of a value's channel, in the order in which that file adds them. The instruction takes
 // denormals for zero. Queries and rows of moderate magnitudes keep every sum away from them, others are left to the kernel below; small
 // weights go through two FMAs instead (kPlain = false).
 
-inline constexpr std::int64_t kPairs = kAttendBlock / 2, kPanel = kKvGroup;  // kPanel: channels that lie together for the value products
+inline constexpr std::int64_t kPairs = kAttendBlock / 2;
 inline constexpr std::int64_t kKeyRows = 16;                                 // stay in the first level of the cache while the heads pass
-inline constexpr int kPlainScale = 40;                                       // a row's scales are 2^-40 to 2^40: values are multiples of 2^-57
 inline constexpr float kLeastWeight = 0x1p-60f;                              // a multiple of 2^-67: products are multiples of 2^-124
 
 struct DotAttend {
@@ -27,22 +26,6 @@ template <bool kPlain>
   return Fma(FromBits(ShiftLeft<16>(a)), FromBits(ShiftLeft<16>(b)), sum);
 }
 
-/// The largest magnitude of halves so far, and the least less one, so that zeros are out of the way.
-struct HalfRange {
-  __m512i largest = _mm512_setzero_si512(), least = _mm512_set1_epi16(-1);
-
-  [[gnu::always_inline]] void See(Ints words) noexcept {
-    const __m512i magnitude = _mm512_and_si512(words.v, _mm512_set1_epi16(0x7FFF));
-    largest = _mm512_max_epu16(largest, magnitude);
-    least = _mm512_min_epu16(least, _mm512_sub_epi16(magnitude, _mm512_set1_epi16(1)));
-  }
-  /// Whether every half is zero or of a magnitude from kSmallest to kLargest.
-  [[gnu::always_inline]] bool Moderate() const noexcept {
-    const auto code = [](float x, int less) { return _mm512_set1_epi16(static_cast<short>((__builtin_bit_cast(std::uint32_t, x) >> 16) - less)); };
-    return (_mm512_cmplt_epu16_mask(least, code(kSmallest, 1)) | _mm512_cmpgt_epu16_mask(largest, code(kLargest, 0))) == 0;
-  }
-};
-
 /// False where a query is not exact in bf16 or too far from one.
 [[gnu::always_inline]] inline bool PackQueries(const AttendArgs& args, std::uint32_t* queries) noexcept {
   __m512i bits = _mm512_setzero_si512();
@@ -55,23 +38,6 @@ struct HalfRange {
     StoreInts(queries + i / 2, words);
   }
   return range.Moderate() && _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0xFFFF)) == 0;
-}
-
-/// The channels of a panel of one row, as words of keys. False where their scale is not moderate; `range` sees those that have none.
-[[gnu::always_inline]] inline bool UnpackPanel(const KvRowLayout& layout, const std::byte* row, std::int64_t panel, HalfRange& range, Ints (&words)[2]) noexcept {
-  const std::int64_t codes = layout.CodeBytes(), at = panel * kPanel;
-  if (at >= codes) {
-    const std::byte* numbers = row + codes + 2 * (at - codes);
-    words[0] = PackBf16(numbers);
-    words[1] = PackBf16(numbers + 2 * kPair);
-    for (const Ints& word : words) range.See(word);
-    return true;
-  }
-  PackE4m3(row + at, words);
-  const int exponent = static_cast<int>(row[layout.ScaleOffset() + panel]) - 127;
-  const __m512i shift = _mm512_set1_epi16(static_cast<short>((exponent + 8) * 128));  // the codes were times 2^-8
-  for (Ints& word : words) word.v = _mm512_mask_add_epi16(word.v, _mm512_test_epi16_mask(word.v, _mm512_set1_epi16(0x7FFF)), word.v, shift);
-  return exponent >= -kPlainScale && exponent <= kPlainScale;
 }
 
 /// keys and values of two rows, the second one of zeros where it is null.

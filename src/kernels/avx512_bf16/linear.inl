@@ -10,9 +10,6 @@ inline constexpr int kDotOutputs = 4, kDotRows = 4;  // of one register block: s
 inline constexpr std::int64_t kPackRows = 32, kPackColumns = 1024, kSumOutputs = 32;
 inline constexpr std::int64_t kFewColumns = kPackRows * kPackColumns / kDotRows;  // of so few rows as one tile holds
 
-// Numbers of these magnitudes and of eight bits: products are multiples of 2^-114, and so are their sums.
-inline constexpr float kSmallest = 0x1p-50f, kLargest = 0x1p50f;
-
 // Sums are kept relative to the scales of a row's first block, which multiply what is left of them at the end: all are powers of two. So far
 // apart may scales be that sums of 2^9 blocks stay normal numbers.
 inline constexpr int kScaleSpan = 40;

@@ -3,6 +3,9 @@
 
 inline constexpr std::int64_t kStep = 2 * kPair;     // columns that are decoded together
 
+// Numbers of these magnitudes and of eight bits: products are multiples of 2^-114, and so are their sums.
+inline constexpr float kSmallest = 0x1p-50f, kLargest = 0x1p50f;
+
 /// The halves that matter of two vectors of bf16 numbers: first in the high halves, second in the low ones.
 [[gnu::always_inline]] inline Ints PackPairs(Lanes first, Lanes second) noexcept {
   return {_mm512_mask_blend_epi16(0x55555555u, _mm512_castps_si512(first.v), _mm512_srli_epi32(_mm512_castps_si512(second.v), 16))};

@@ -20,6 +20,7 @@ namespace {
 #include "kernels/wide/operands.inl"
 #include "kernels/wide/softmax.inl"
 #include "kernels/avx512_bf16/pairs.inl"
+#include "kernels/avx512_bf16/panels.inl"
 #include "kernels/avx512_bf16/linear.inl"
 #include "kernels/avx512_bf16/attention.inl"
 #include "kernels/avx512_bf16/peaks.inl"

@@ -1,4 +1,5 @@
-// Index scores of packed keys on the byte dot instruction. Included inside an unnamed namespace after avx512/lanes.inl and wide/math.inl.
+// Index scores of packed keys on the byte dot instruction. Included inside an unnamed namespace after avx512/lanes.inl, avx512/transpose.inl and
+// wide/math.inl.
 //
 // A key's group of 32 channels is e2m1 codes times a power of two, and so is a query's in official arithmetic: twice the values are whole numbers
 // of at most 12 in magnitude. The products of a group are summed exactly as integers; the groups' sums are exact in fp32 as long as their scales
@@ -75,37 +76,6 @@ struct IndexKeys {
   alignas(64) std::uint8_t words[kWords][64];
   alignas(64) float half_scale[kGroups][kLanes];
 };
-
-/// rows[i] becomes what word i is of each row.
-[[gnu::always_inline]] inline void Transpose(__m512i (&rows)[16]) noexcept {
-  __m512i pairs[16], fours[16], eights[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    fours[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
-    fours[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
-    fours[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
-    fours[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    eights[i] = _mm512_shuffle_i32x4(fours[i], fours[4 + i], 0x88);
-    eights[4 + i] = _mm512_shuffle_i32x4(fours[i], fours[4 + i], 0xDD);
-    eights[8 + i] = _mm512_shuffle_i32x4(fours[8 + i], fours[12 + i], 0x88);
-    eights[12 + i] = _mm512_shuffle_i32x4(fours[8 + i], fours[12 + i], 0xDD);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    rows[i] = _mm512_shuffle_i32x4(eights[i], eights[8 + i], 0x88);
-    rows[8 + i] = _mm512_shuffle_i32x4(eights[i], eights[8 + i], 0xDD);
-    rows[4 + i] = _mm512_shuffle_i32x4(eights[4 + i], eights[12 + i], 0x88);
-    rows[12 + i] = _mm512_shuffle_i32x4(eights[4 + i], eights[12 + i], 0xDD);
-  }
-}
 
 /// The keys [first, first + 16) of the call, the last one repeated. False where their scales and the queries' are too far apart.
 [[gnu::always_inline]] inline bool UnpackKeys(const IndexScoreArgs& args, std::int64_t first, int query_span, IndexKeys& keys) noexcept {

@@ -14,6 +14,7 @@ namespace baleen::kernels::avx512_vnni {
 namespace {
 
 #include "kernels/avx512/lanes.inl"
+#include "kernels/avx512/transpose.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/avx512_vnni/bytes.inl"
 #include "kernels/avx512_vnni/index.inl"
