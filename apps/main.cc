@@ -1,9 +1,13 @@
 // The `baleen` program: one subcommand per thing a person does with a model.
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <sstream>
@@ -11,6 +15,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "hardware/workers.h"
 
 namespace {
 
@@ -50,12 +55,35 @@ int Explain(const CLI::App& app, const CLI::ParseError& error) {
   return exit_code;
 }
 
+constexpr const char* kNoMemory = "baleen: error: the system refuses more memory; ask for a shorter context or a smaller input\n";
+constexpr std::uint64_t kStackBytes = 512 << 10;  // nested JSON takes the most
+
+/// Where there is no memory even for the exception that says so, the library ends the program without one.
+[[noreturn]] void Terminate() noexcept {
+  try {
+    if (const std::exception_ptr error = std::current_exception(); error != nullptr) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    // Said below.
+  } catch (...) {
+    std::abort();
+  }
+  [[maybe_unused]] const auto written = write(2, kNoMemory, std::strlen(kNoMemory));
+  _exit(5);
+}
+
+/// Before the libraries' globals are made: they take memory too.
+[[gnu::constructor(101)]] void EndByAMessage() noexcept { std::set_terminate(Terminate); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
   HoldStandardDescriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of a write, not the end by a signal
   std::signal(SIGXFSZ, SIG_IGN);  // so is a file beyond the limit of sizes
+  if (const auto taken = baleen::hardware::TakeCallersStack(kStackBytes); !taken) {
+    std::fprintf(stderr, "baleen: error: %s\n", taken.error().message.c_str());
+    return 5;
+  }
   CLI::App app("Baleen: runs DeepSeek-V4 checkpoints as they are.", "baleen");
   app.require_subcommand(1);
   app.set_version_flag("--version", BALEEN_VERSION);
@@ -81,7 +109,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return Explain(app, error);
   } catch (const std::bad_alloc&) {
-    std::fputs("baleen: error: the system refuses more memory; ask for a shorter context or a smaller input\n", stderr);
+    std::fputs(kNoMemory, stderr);
     return 5;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "baleen: error: %s\n", error.what());

@@ -1,7 +1,9 @@
 #include "hardware/workers.h"
 
 #include <alloca.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -84,14 +86,21 @@ Workers::~Workers() {
   for (std::thread& thread : team_) thread.join();
 }
 
-Status Workers::TakeStacks(std::uint64_t bytes) {
+Status TakeCallersStack(std::uint64_t bytes) {
+  constexpr std::uint64_t kMargin = 64 << 10;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) bytes = std::min<std::uint64_t>(bytes, limit.rlim_cur / 2);
   {
-    // The first thread's stack grows as it is touched, and where the process may have no more addresses that ends it: so they are asked for first.
-    constexpr std::uint64_t kMargin = 64 << 10;
+    // The addresses are asked for first, and given back.
     TRY_ASSIGN([[maybe_unused]] const Region room, Region::Allocate(bytes + kMargin, "the stack of the calling thread"));
   }
-  stack_bytes_.store(bytes, std::memory_order_relaxed);
   TouchStack(bytes);
+  return {};
+}
+
+Status Workers::TakeStacks(std::uint64_t bytes) {
+  TRY(TakeCallersStack(bytes));
+  stack_bytes_.store(bytes, std::memory_order_relaxed);
   return {};
 }
 

@@ -12,6 +12,10 @@
 
 namespace baleen::hardware {
 
+/// Takes so much of the calling thread's stack now, or half of what the system would let it grow to if that is less. A first thread's stack grows as
+/// it is touched; where the process may have no more addresses, that would end it by a signal. Errors: no room.
+Status TakeCallersStack(std::uint64_t bytes);
+
 /// A team of threads that runs the parts of one job at a time. Between jobs it spins shortly, then sleeps in the kernel.
 /// The caller is thread 0 of the team. Every thread begins with an equal range of neighbouring parts, the same in every job of so many parts,
 /// so that rows stay in the caches of one core from operation to operation; then it takes from the others' ranges. So a job must not care which
