@@ -41,7 +41,7 @@ constexpr struct {
   Format format;
   const char* name;
   bool bytes;  // x as whole numbers: the fast arithmetic
-} kFormats[] = {{Format::kBf16, "bf16", false}, {Format::kFp8, "fp8", false}, {Format::kFp4, "mxfp4", false}, {Format::kFp4, "mxfp4", true}, {Format::kInt8, "int8", true}};
+} kFormats[] = {{Format::kBf16, "bf16", false}, {Format::kFp8, "fp8", false}, {Format::kFp8, "fp8", true}, {Format::kFp4, "mxfp4", false}, {Format::kFp4, "mxfp4", true}, {Format::kInt8, "int8", true}};
 
 /// One thread's share of a case: the outputs [begin, end) of a matrix at `weight`.
 void MultiplyShare(const kernels::Table& table, const LinearOperands& data, bool bytes, const kernels::Matrix& weight, std::int64_t begin, std::int64_t end,

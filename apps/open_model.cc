@@ -38,7 +38,7 @@ void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model)
                                                                                      : "Model folder, or hub id in the local cache");
   model->check([](const std::string& name) { return name.empty() ? std::string("expected a folder or hub id, found nothing") : std::string(); });
   if (!has_default_model) model->required();
-  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes), exact (fp32, nothing quantised) or fast (FP4 weights times int8 activations)")
+  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes), exact (fp32, nothing quantised) or fast (FP8 and FP4 weights times int8 activations)")
       ->check(CLI::IsMember({"exact", "official", "fast"}))
       ->capture_default_str();
   command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));

@@ -81,7 +81,7 @@ enum class Drafts {
 enum class Arithmetic {
   kOfficial,  // with the vendor's roundings and quantisers
   kExact,     // fp32 throughout, nothing quantised
-  kFast,      // as official, but FP4 weights multiply int8 activations and FP8 weights unquantised ones
+  kFast,      // as official, but FP8 and FP4 weights multiply int8 activations
 };
 
 /// How a model is opened. Only `model` must be given.

@@ -15,7 +15,7 @@ using kernels::Rounding;
 using kernels::RowFormat;
 
 /// Activations of a step: plain numbers, and after Quantize also the form that quantised weights multiply: e4m3 for FP8 and FP4 in official
-/// arithmetic, bytes for FP4 and INT8 in fast arithmetic.
+/// arithmetic, bytes for both in fast arithmetic.
 struct Numbers {
   const float* x = nullptr;       // [rows, d]
   const float* codes = nullptr;   // [rows, d] e4m3 values, or null: weights multiply x
@@ -99,7 +99,7 @@ struct Quantize {
   std::int64_t rows = 0, d = 0;
 };
 
-/// y = W x for every row; the quantised form of x is used where it is given and the weight takes it: codes for FP8 and FP4, bytes for FP4.
+/// y = W x for every row; the quantised form of x is used where it is given and the weight takes it: codes or bytes for FP8 and FP4.
 struct Linear {
   Matrix weight;
   Numbers x;
@@ -108,10 +108,10 @@ struct Linear {
   Rounding rounding = Rounding::kNone;
 };
 
-/// y[r, g] = W[g·R … (g+1)·R) x[r, g]: the grouped output projection (§3.6), plain numbers.
+/// y[r, g] = W[g·R … (g+1)·R) x[r, g]: the grouped output projection (§3.6), of plain numbers or of bytes, never of codes.
 struct GroupedLinear {
   Matrix weight;  // [groups·R, d/groups]
-  const float* x = nullptr;  // [rows, groups·weight.k]
+  Numbers x;      // [rows·groups, weight.k]
   std::int64_t rows = 0, groups = 0;
   float* y = nullptr;  // [rows, weight.n]
   Rounding rounding = Rounding::kNone;

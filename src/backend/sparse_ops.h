@@ -110,7 +110,8 @@ struct ExpertWeights {
   Matrix gate, up, down;  // w1, w3, w2
 };
 
-/// How an expert's hidden numbers meet its down projection: as they are; as e4m3 (official arithmetic, FP8 and FP4); as bytes (fast, FP4).
+/// How an expert's hidden numbers meet its down projection: as they are; as e4m3 (official arithmetic) or as bytes (fast), both
+/// before FP8 and FP4.
 enum class HiddenForm : std::uint8_t { kPlain, kCodes, kBytes };
 
 /// y = round(Σ_e down_e(weight·swiglu(gate_e x, up_e x)) + shared(x)): experts in ascending id, then the shared one, fp32 (§6.3).

@@ -9,11 +9,15 @@ constexpr std::int64_t kScoreRows = 8;  // tokens whose index scores are held at
 
 std::int64_t Groups(std::int64_t channels, std::int64_t group = kernels::kActivationGroup) noexcept { return (channels + group - 1) / group; }
 
-backend::QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int64_t d, bool official) noexcept {
+backend::QuantizedBuffer TakeQuantized(tensor::Arena& arena, std::int64_t rows, std::int64_t d, Arithmetic arithmetic) noexcept {
   backend::QuantizedBuffer buffer{.x = arena.Take<float>(rows * d)};
-  if (official) {
+  if (arithmetic == Arithmetic::kOfficial) {
     buffer.codes = arena.Take<float>(rows * d);
     buffer.scales = arena.Take<float>(rows * Groups(d));
+  }
+  if (arithmetic == Arithmetic::kFast) {
+    buffer.bytes = arena.Take<std::int8_t>(rows * d);
+    buffer.scales = arena.Take<float>(rows * Groups(d, kernels::kByteGroup));
   }
   return buffer;
 }
@@ -66,22 +70,19 @@ bool HasIndexer(const checkpoint::ModelConfig& config) noexcept {
 }  // namespace
 
 void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, Arithmetic arithmetic, const Limits& limits) noexcept {
-  const bool official = arithmetic == Arithmetic::kOfficial, indexer = HasIndexer(c);
+  const bool indexer = HasIndexer(c);
   const std::int64_t m = MostRows(c, limits), n = c.streams, d = c.hidden_size, mixes = (2 + n) * n, width = c.heads * c.head_dim;
   const std::int64_t pairs = m * (c.experts_per_token + 1), channels = 2 * std::max(c.head_dim, c.index_dim);
   rows = TakeRows(arena, limits.rows, limits.segments, c.rope_dim / 2);
   streams = arena.Take<float>(limits.rows * n * d);
   mix_raw = arena.Take<float>(m * mixes);
   mix = arena.Take<float>(m * mixes);
-  x = TakeQuantized(arena, m, d, official);
-  if (arithmetic == Arithmetic::kFast) {
-    x.bytes = arena.Take<std::int8_t>(m * d);
-    x.scales = arena.Take<float>(m * Groups(d, kernels::kByteGroup));
-  }
+  x = TakeQuantized(arena, m, d, arithmetic);
   y = arena.Take<float>(m * d);
-  query_low = TakeQuantized(arena, m, c.q_lora, official);
+  query_low = TakeQuantized(arena, m, c.q_lora, arithmetic);
   query = arena.Take<float>(m * width);
-  attended = arena.Take<float>(m * width);
+  // The output projection takes each group of heads apart; official arithmetic multiplies what it gets as it is (§3.6).
+  attended = TakeQuantized(arena, m * c.output_groups, width / c.output_groups, arithmetic == Arithmetic::kOfficial ? Arithmetic::kExact : arithmetic);
   kv = arena.Take<float>(m * c.head_dim);
   kv_rows = arena.Take<std::byte>(m * 4 * c.head_dim);
   compressor_value = arena.Take<float>(m * channels);
@@ -94,7 +95,7 @@ void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, A
     index_score = arena.Take<float>(index_score_rows * index_score_stride);
     chosen_rows = arena.Take<std::int32_t>(m * c.index_top_k);
   }
-  output_low = TakeQuantized(arena, m, c.output_groups * c.output_lora, official);
+  output_low = TakeQuantized(arena, m, c.output_groups * c.output_lora, arithmetic);
   router_scores = arena.Take<float>(m * c.experts);
   chosen_experts = arena.Take<std::int32_t>(m * c.experts_per_token);
   expert_weights = arena.Take<float>(m * c.experts_per_token);
@@ -110,8 +111,8 @@ void Activations::Take(tensor::Arena& arena, const checkpoint::ModelConfig& c, A
     draft_rows = TakeRows(arena, m, limits.segments, c.rope_dim / 2);
     draft_streams = arena.Take<float>(m * n * d);
     draft_chosen = arena.Take<std::int32_t>(m);
-    if (c.drafter == checkpoint::DrafterKind::kMtp) draft_input = TakeQuantized(arena, m * n, d, official);
-    else features = TakeQuantized(arena, limits.rows, static_cast<std::int64_t>(c.dspark_target_layers.size()) * d, official);
+    if (c.drafter == checkpoint::DrafterKind::kMtp) draft_input = TakeQuantized(arena, m * n, d, arithmetic);
+    else features = TakeQuantized(arena, limits.rows, static_cast<std::int64_t>(c.dspark_target_layers.size()) * d, arithmetic);
     draft = TakeDraft(arena, c, limits);
   }
   const std::int64_t heads = std::max(limits.logit_rows, limits.segments * limits.draft_tokens);

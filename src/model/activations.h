@@ -67,7 +67,8 @@ struct Activations {
   backend::QuantizedBuffer x;                          // [rows, d]: what a half of a block reads
   float* y = nullptr;                                  // [rows, d]: what it gives
   backend::QuantizedBuffer query_low;                  // [rows, q_lora]
-  float *query = nullptr, *attended = nullptr;         // [rows, H·D]
+  float* query = nullptr;                              // [rows, H·D]
+  backend::QuantizedBuffer attended;                   // [rows, groups, H·D / groups]
   float* kv = nullptr;                                 // [rows, D]
   std::byte* kv_rows = nullptr;
   float *compressor_value = nullptr, *compressor_gate = nullptr;  // [rows, channels]

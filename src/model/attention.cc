@@ -163,16 +163,17 @@ void Transformer::AttendSegments(const Layer& layer, const Rows& rows) noexcept 
                                      .sink = layer.attention.sink.data(),
                                      .block = rows.blocks,
                                      .rotation = RotationOf(layer, rows, segment.first_row),
-                                     .out = a_.attended + segment.first_row * width,
+                                     .out = a_.attended.x + segment.first_row * width,
                                      .rounding = rounding_});
   });
 }
 
-/// y = wo_b concat_g(wo_a_g o_g) (§3.6); wo_a multiplies plain numbers in both arithmetics.
+/// y = wo_b concat_g(wo_a_g o_g) (§3.6); wo_a multiplies plain numbers but in fast arithmetic.
 void Transformer::ProjectOutput(const Layer& layer, const Rows& rows) noexcept {
   const backend::Ops& ops = device_->ops();
-  const std::int64_t low = config_.output_groups * config_.output_lora;
-  ops.grouped_linear(*device_, {layer.attention.output_down, a_.attended, rows.count, config_.output_groups, a_.output_low.x, rounding_});
+  const std::int64_t groups = config_.output_groups, low = groups * config_.output_lora;
+  const backend::Numbers attended = Quantized(a_.attended, rows.count * groups, config_.heads * config_.head_dim / groups);
+  ops.grouped_linear(*device_, {layer.attention.output_down, attended, rows.count, groups, a_.output_low.x, rounding_});
   const backend::Numbers z = Quantized(a_.output_low, rows.count, low);
   ops.linear(*device_, {layer.attention.output_up, z, rows.count, a_.y, rounding_});
 }

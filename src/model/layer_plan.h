@@ -9,7 +9,7 @@ namespace baleen::model {
 
 /// Three arithmetics. Exact = fp32 with dequantised weights and nothing else rounded; official = the vendor's (specification §0.3): bf16 between
 /// operations, e4m3 activations before FP8 and FP4 weights, quantised KV rows and index keys; fast = official, but for the activations: FP8
-/// weights multiply them as they are, FP4 weights as bytes in groups of 512 channels.
+/// and FP4 weights multiply them as bytes in groups of 512 channels.
 enum class Arithmetic { kExact, kOfficial, kFast };
 
 enum class AttentionKind {

@@ -61,7 +61,7 @@ void BytesOnTiles(const ByteLinearArgs& args) noexcept { ByteLinearOnEmulatedTil
 
 TEST_F(TileRows, BytesOfManyRowsStayOnTilesHoweverFarScalesAre) {
   Numbers numbers(31);
-  for (const Format format : {Format::kFp4, Format::kInt8}) {
+  for (const Format format : {Format::kFp4, Format::kFp8, Format::kInt8}) {
     for (const int spread : {0, 3, 4, 7, 8, 11}) {  // one, two and three passes
       for (const std::int64_t k : {64, 640, 1100}) {
         for (const std::int64_t rows : {5, 16, 17, 32, 49}) {
@@ -95,6 +95,14 @@ TEST_F(TileRows, BytesPassOnFewRowsLongRowsAndPanelsThatDoNotFold) {
   EXPECT_EQ(passed_on, 5 + 4 + 1);
 }
 
+TEST_F(TileRows, BytesPassOnFp8ScalesNearTheEndsOfFp32) {
+  Numbers numbers(35);
+  ByteCase c = MakeByteCase(numbers, Format::kFp8, 300, 700, 40, 120, 123);
+  c.weights.scales[1 * 6 + 3] = 254;  // of the outputs 128 to 255: four panels
+  EXPECT_TRUE(SameBits(c.Run(TableFor(hardware::Isa::kReference).byte_linear), c.Run(BytesOnTiles)));
+  EXPECT_EQ(passed_on, 4);
+}
+
 TEST_F(TileRows, BytesOfMoreThanOneCallOfPanels) {
   Numbers numbers(33);
   ByteCase c = MakeByteCase(numbers, Format::kFp4, 2100, 32, 6, 120, 123);
@@ -105,10 +113,10 @@ TEST_F(TileRows, BytesOfMoreThanOneCallOfPanels) {
 
 TEST_F(TileRows, BytesAtTheirExtremes) {
   Numbers numbers(34);
-  for (const Format format : {Format::kFp4, Format::kInt8}) {
+  for (const Format format : {Format::kFp4, Format::kFp8, Format::kInt8}) {
     for (const std::int64_t k : {512, 8192}) {
       ByteCase c = MakeByteCase(numbers, format, 33, k, 6, 120, 120);
-      std::fill(c.weights.data.begin(), c.weights.data.end(), format == Format::kInt8 ? std::byte{0x80} : std::byte{0xFF});
+      std::fill(c.weights.data.begin(), c.weights.data.end(), format == Format::kInt8 ? std::byte{0x80} : format == Format::kFp8 ? std::byte{0xFE} : std::byte{0xFF});
       for (std::size_t i = 0; i < c.weights.scales.size(); ++i) c.weights.scales[i] = i % 16 == 0 ? 120 : 131;
       std::fill(c.x.begin(), c.x.end(), std::int8_t{-127});
       EXPECT_TRUE(SameBits(c.Run(TableFor(hardware::Isa::kReference).byte_linear), c.Run(BytesOnTiles)));

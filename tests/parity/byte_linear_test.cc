@@ -43,8 +43,8 @@ std::vector<float> MultiplyBytes(const NamedTable& isa, const Matrix& w, const B
   return y;
 }
 
-constexpr Format kByteFormats[] = {Format::kFp4, Format::kInt8};
-const char* NameOf(Format format) { return format == Format::kInt8 ? "int8" : "fp4"; }
+constexpr Format kByteFormats[] = {Format::kFp4, Format::kFp8, Format::kInt8};
+const char* NameOf(Format format) { return format == Format::kInt8 ? "int8" : format == Format::kFp8 ? "fp8" : "fp4"; }
 
 TEST(ByteLinearParity, EveryInstructionSetGivesTheReferencesBits) {
   for (const NamedTable& isa : FastTables()) {
@@ -71,14 +71,38 @@ TEST(ByteLinearParity, ScalesFarApartAndAtTheEndsOfFp32) {
     for (const Range range : {Range{120, 124}, Range{120, 127}, Range{118, 129}, Range{110, 140}, Range{0, 3}, Range{1, 60}, Range{190, 254}, Range{0, 254}, Range{254, 254}}) {
       for (const float exponent : {0.0f, -45.0f, -60.0f, 60.0f, 110.0f}) {
         for (const std::int64_t rows : {1, 3, 9}) {
-          Numbers numbers(5);
-          const std::int64_t n = 40, k = 1100;
-          const ByteWeights w = RandomByteWeights(numbers, Format::kFp4, n, k, range.low, range.high);
-          ByteRows x = RandomBytes(numbers, Format::kFp4, rows, k);
-          for (float& scale : x.scales) scale *= std::exp2(exponent);
-          ASSERT_TRUE(SameBits(MultiplyBytes(hardware::Isa::kReference, w.matrix, x, 0, n, 0, rows), MultiplyBytes(isa, w.matrix, x, 0, n, 0, rows)))
-              << Name(isa) << " scales " << range.low << " to " << range.high << ", x 2^" << exponent << ", rows " << rows;
+          for (const Format format : {Format::kFp4, Format::kFp8}) {
+            Numbers numbers(5);
+            const std::int64_t n = format == Format::kFp8 ? 140 : 40, k = 1100;
+            const ByteWeights w = RandomByteWeights(numbers, format, n, k, range.low, range.high);
+            ByteRows x = RandomBytes(numbers, format, rows, k);
+            for (float& scale : x.scales) scale *= std::exp2(exponent);
+            ASSERT_TRUE(SameBits(MultiplyBytes(hardware::Isa::kReference, w.matrix, x, 0, n, 0, rows), MultiplyBytes(isa, w.matrix, x, 0, n, 0, rows)))
+                << Name(isa) << " " << NameOf(format) << " scales " << range.low << " to " << range.high << ", x 2^" << exponent << ", rows " << rows;
+          }
         }
+      }
+    }
+  }
+}
+
+/// Groups of nothing but zeros, subnormals, one large weight among small ones, every code once.
+TEST(ByteLinearParity, Fp8GroupsOfEverySpread) {
+  for (const NamedTable& isa : FastTables()) {
+    for (const int top : {0, 1, 7, 8, 15, 63, 64, 0x77, 0x7E}) {
+      Numbers numbers(9);
+      const std::int64_t n = 33, k = 1056, rows = 6;
+      ByteWeights w = RandomByteWeights(numbers, Format::kFp8, n, k, 119, 122);
+      for (std::int64_t o = 0; o < n; ++o) {
+        for (std::int64_t i = 0; i < k; ++i) {
+          const int magnitude = o % 3 == 0 ? std::min(top, static_cast<int>(i % 127)) : o % 3 == 1 ? (i % 100 == 0 ? top : top / 9) : top;
+          w.weights.data[o * k + i] = static_cast<std::byte>(magnitude | (i % 5 < 2 ? 0x80 : 0));
+        }
+      }
+      const ByteRows x = RandomBytes(numbers, Format::kFp8, rows, k);
+      for (const std::int64_t few : {std::int64_t{1}, std::int64_t{2}, rows}) {
+        ASSERT_TRUE(SameBits(MultiplyBytes(hardware::Isa::kReference, w.matrix, x, 0, n, 0, few), MultiplyBytes(isa, w.matrix, x, 0, n, 0, few)))
+            << Name(isa) << " top " << top << " rows " << few;
       }
     }
   }
@@ -91,7 +115,7 @@ TEST(ByteLinearParity, TheLargestSumsFit) {
         Numbers numbers(1);
         ByteWeights w = RandomByteWeights(numbers, format, 2, k);
         ByteRows x = RandomBytes(numbers, format, 5, k);
-        std::fill(w.weights.data.begin(), w.weights.data.end(), format == Format::kInt8 ? std::byte{0x80} : std::byte{0xFF});
+        std::fill(w.weights.data.begin(), w.weights.data.end(), format == Format::kInt8 ? std::byte{0x80} : format == Format::kFp8 ? std::byte{0xFE} : std::byte{0xFF});
         for (std::size_t i = 0; i < w.weights.scales.size(); ++i) w.weights.scales[i] = i % 16 == 0 ? 120 : 131;
         std::fill(x.codes.begin(), x.codes.end(), std::int8_t{-127});
         const auto expected = MultiplyBytes(hardware::Isa::kReference, w.matrix, x, 0, 2, 0, 5);
@@ -130,6 +154,26 @@ TEST(ByteLinearParity, ARowsBitsDoNotDependOnWhatStandsBesideIt) {
   }
 }
 
+/// The value of a kFp8 weight.
+double Fp8Value(const ByteWeights& w, std::int64_t o, std::int64_t i) {
+  const std::int64_t k = w.matrix.k;
+  return static_cast<double>(tensor::FromE4m3(static_cast<std::uint8_t>(w.weights.data[o * k + i]))) * tensor::FromE8m0(w.weights.scales[o / 128 * ((k + 127) / 128) + i / 128]);
+}
+
+/// What weight i of row o counts as: its value, kFp8 in 64ths of the power of two of its group's largest one.
+double MeaningOf(const ByteWeights& w, std::int64_t o, std::int64_t i) {
+  const std::int64_t k = w.matrix.k, begin = i / kByteGroup * kByteGroup;
+  if (w.matrix.format == Format::kInt8) return static_cast<std::int8_t>(w.weights.data[o * k + i]) * static_cast<double>(w.row_scales[o]);
+  if (w.matrix.format == Format::kFp4) {
+    const int code = static_cast<int>(w.weights.data[(o * k + i) / 2]) >> (4 * (i % 2));
+    return tensor::FromE2m1(static_cast<std::uint8_t>(code)) * static_cast<double>(tensor::FromE8m0(w.weights.scales[o * ((k + 31) / 32) + i / 32]));
+  }
+  double largest = 0;
+  for (std::int64_t j = begin; j < std::min(begin + kByteGroup, k); ++j) largest = std::max(largest, std::fabs(Fp8Value(w, o, j)));
+  const double unit = std::exp2(std::floor(std::log2(largest)) - 6);
+  return std::nearbyint(Fp8Value(w, o, i) / unit) * unit;
+}
+
 TEST(ByteLinearParity, TheReferenceIsTheProductOfWhatTheCodesMean) {
   for (const Format format : kByteFormats) {
     Numbers numbers(8);
@@ -142,10 +186,7 @@ TEST(ByteLinearParity, TheReferenceIsTheProductOfWhatTheCodesMean) {
         double sum = 0, magnitude = 0;
         for (std::int64_t i = 0; i < k; ++i) {
           const std::int64_t group = i / ByteGroup(format, k);
-          const int code = static_cast<int>(w.weights.data[format == Format::kInt8 ? o * k + i : (o * k + i) / 2]);
-          const double weight = format == Format::kInt8 ? static_cast<std::int8_t>(code) * static_cast<double>(w.row_scales[o])
-                                                        : tensor::FromE2m1(static_cast<std::uint8_t>(code >> (4 * (i % 2)))) *
-                                                              static_cast<double>(tensor::FromE8m0(w.weights.scales[o * ((k + 31) / 32) + i / 32]));
+          const double weight = MeaningOf(w, o, i);
           sum += weight * x.codes[r * k + i] * static_cast<double>(x.scales[r * x.groups + group]);
           magnitude += std::fabs(weight * x.codes[r * k + i] * static_cast<double>(x.scales[r * x.groups + group]));
         }

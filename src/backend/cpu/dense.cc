@@ -17,6 +17,9 @@ bool UsesCodes(const Matrix& weight, const Numbers& x) noexcept {
   return x.codes != nullptr && (weight.format == Format::kFp8 || weight.format == Format::kFp4);
 }
 
+/// Whether it multiplies x as bytes.
+bool UsesBytes(const Matrix& weight, const Numbers& x) noexcept { return x.bytes != nullptr && kernels::TakesBytes(weight.format); }
+
 /// The outputs of raw = fn·v for the rows: the narrow fp32 matrix of a hyper-connection site.
 void MixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, const Span& rows, const Span& outputs,
                float* raw) noexcept {
@@ -149,7 +152,7 @@ void RunQuantize(Device& device, const Quantize& op) noexcept {
 }
 
 void RunLinear(Device& device, const Linear& op) noexcept {
-  const bool codes = UsesCodes(op.weight, op.x), bytes = op.x.bytes != nullptr && op.weight.format == Format::kFp4;
+  const bool codes = UsesCodes(op.weight, op.x), bytes = UsesBytes(op.weight, op.x);
   const std::int64_t group = bytes ? kernels::kByteGroup : kernels::kActivationGroup, scale_stride = (op.x.d + group - 1) / group, threads = device.workers().threads();
   const std::int64_t size = OutputsPerPart(op.weight.n, op.rows, 1, device.workers().threads()), parts = Parts(op.weight.n, size);
   // A matrix of one part is cut along the rows.
@@ -181,10 +184,16 @@ void RunGroupedLinear(Device& device, const GroupedLinear& op) noexcept {
   device.workers().Run(op.groups * parts, [&](std::int64_t part, int) noexcept {
     const std::int64_t group = part / parts;
     const Span span = Part(outputs, size, part % parts);
+    if (UsesBytes(op.weight, op.x)) {
+      const std::int64_t scales = (op.weight.k + kernels::kByteGroup - 1) / kernels::kByteGroup;
+      device.kernels().byte_linear({op.weight, group * outputs + span.begin, group * outputs + span.end, op.x.bytes + group * op.weight.k, width, nullptr,
+                                    op.x.scales + group * scales, op.groups * scales, op.rows, op.y + group * outputs + span.begin, op.weight.n, op.rounding});
+      return;
+    }
     device.kernels().linear({.weight = op.weight,
                              .row_begin = group * outputs + span.begin,
                              .row_end = group * outputs + span.end,
-                             .x = op.x + group * op.weight.k,
+                             .x = op.x.x + group * op.weight.k,
                              .x_stride = width,
                              .rows = op.rows,
                              .y = op.y + group * outputs + span.begin,

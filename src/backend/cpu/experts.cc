@@ -58,7 +58,7 @@ std::int64_t GroupPairs(const RunExperts& op) noexcept {
 }
 
 bool UsesCodes(const Matrix& weight, bool codes) noexcept { return codes && (weight.format == Format::kFp8 || weight.format == Format::kFp4); }
-bool UsesBytes(const Matrix& weight, bool bytes) noexcept { return bytes && weight.format == Format::kFp4; }
+bool UsesBytes(const Matrix& weight, bool bytes) noexcept { return bytes && kernels::TakesBytes(weight.format); }
 std::int64_t Groups(std::int64_t channels, std::int64_t group) noexcept { return (channels + group - 1) / group; }
 
 /// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert. Blocks come first, then experts: whichever experts are

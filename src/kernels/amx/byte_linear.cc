@@ -16,6 +16,10 @@ namespace {
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
 #include "kernels/wide/math.inl"
+#include "kernels/wide/fp8_table.inl"
+#include "kernels/wide/fp8_fold.inl"
+#include "kernels/avx512/fp8_codes.inl"
+#include "kernels/amx/byte_decoders.inl"
 #include "kernels/amx/byte_linear.inl"
 
 /// What tiles do not compute goes where it went before.

@@ -1,22 +1,10 @@
 // Matrix times rows of bytes on tiles: sums of whole numbers, whose order is free, so the bits are those of wide/byte_linear.inl. Included inside
-// an unnamed namespace after avx512/lanes.inl, avx512/transpose.inl and wide/math.inl. Tiles is HardwareTiles or EmulatedTiles.
+// an unnamed namespace after avx512/transpose.inl, wide/math.inl and amx/byte_decoders.inl. Tiles is HardwareTiles or EmulatedTiles.
 //
 // Thirty-two outputs times thirty-two rows are four tiles of sums. Their weights pass through a ring of two steps of 128 columns: while the tiles
 // multiply one step, the other instructions decode the next one. An FP4 row's block of kByteGroup columns is folded into whole numbers of eight bits,
-// twice an e2m1 value, at most 12, shifted left by up to 3; a block whose exponents lie further apart takes a pass for each four exponents.
-
-inline constexpr std::int64_t kSide = 16, kLine = 64, kTileBytes = kSide * kLine;
-inline constexpr std::int64_t kStepColumns = 128, kStepTiles = 2, kBlockSteps = kByteGroup / kStepColumns;
-inline constexpr std::int64_t kGroupColumns = 32, kBlockGroups = kByteGroup / kGroupColumns, kStepGroups = kStepColumns / kGroupColumns;
-inline constexpr std::int64_t kPanel = 2 * kSide;     // outputs that are decoded together
-inline constexpr std::int64_t kPanelsPerCall = 64;    // one packing of x serves
-inline constexpr std::int64_t kXSlots = 64;           // tiles of rows times steps: what is held of x
-inline constexpr std::int64_t kFewestByteRows = 5;    // fewer are multiplied faster where they are decoded
-
-// So far apart may a block's exponents be: |Σ| <= 512 · 12 · 127 · 2^11 fits 32 bits.
-inline constexpr int kPassShifts = 4, kPasses = 3, kMostSpread = kPassShifts * kPasses - 1;
-inline constexpr int kModerateByteExponent = 50;
-inline constexpr std::uint8_t kLeftOut = 64;  // instead of a shift: the group belongs to another pass
+// twice an e2m1 value, at most 12, shifted left by up to 3; a block whose exponents lie further apart takes a pass for each four exponents. kFp8 is
+// folded as wide/fp8_fold.inl says.
 
 struct ByteTileScratch {
   alignas(64) std::uint8_t x[kXSlots][kStepTiles][kTileBytes];  // [tile of rows · steps + step]: words of four columns by rows
@@ -24,7 +12,7 @@ struct ByteTileScratch {
   alignas(64) std::uint8_t weight[2][kStepTiles][2][kTileBytes];
   alignas(64) std::int32_t block[4][kSide][kSide], pass[4][kSide][kSide];  // [2 · tile of outputs + tile of rows][output][row]
   alignas(64) float sum[4][kSide][kSide];
-  alignas(64) std::uint8_t shift[2][kPanel][kBlockGroups];  // of even and of odd blocks, times 16
+  alignas(64) std::uint8_t shift[2][kPanel][kBlockGroups];  // of even and of odd blocks: kFp4 times 16, kFp8 as FoldFp8Rows gives them
   alignas(64) float weight_scale[2][kPanel];
   alignas(64) std::byte rest[kPanel][kStepColumns];  // a last step that is not whole
 };
@@ -52,10 +40,10 @@ struct BytePanel {
 /// The word of four columns that dword j of a packed register is.
 template <Format kFormat>
 [[gnu::always_inline]] inline constexpr std::int64_t WordOf(std::int64_t j) noexcept {
-  return kFormat == Format::kInt8 ? j : j % 4 / 2 * 8 + j / 4 * 2 + j % 2;
+  return kFormat != Format::kFp4 ? j : j % 4 / 2 * 8 + j / 4 * 2 + j % 2;
 }
 
-/// 128 columns of sixteen rows: kInt8 the first 64 and the others, kFp4 the even ones and the odd ones, as the codes' nibbles lie.
+/// 128 columns of sixteen rows: the first 64 and the others; kFp4 the even ones and the odd ones, as the codes' nibbles lie.
 template <Format kFormat>
 [[gnu::always_inline]] inline void PackByteStep(const std::int8_t* const (&x)[kSide], std::int64_t rows, std::int64_t at, std::int64_t columns,
                                                 std::uint8_t (*packed)[kTileBytes]) noexcept {
@@ -65,7 +53,7 @@ template <Format kFormat>
   for (std::int64_t r = 0; r < kSide; ++r) {
     const std::int64_t left = r < rows ? columns - at : 0;
     const __m512i a = _mm512_maskz_loadu_epi8(FirstBytes(left), x[r] + at), b = _mm512_maskz_loadu_epi8(FirstBytes(left - kLine), x[r] + at + kLine);
-    if constexpr (kFormat == Format::kInt8) {
+    if constexpr (kFormat != Format::kFp4) {
       first[r] = a;
       second[r] = b;
     } else {
@@ -139,8 +127,24 @@ template <Format kFormat>
   return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(codes[1], codes[0])), _mm256_set_m128i(codes[3], codes[2]), 1);
 }
 
+/// Shifts and scales of the panel's kFp8 block. False where a scale is too near the ends of fp32.
+[[gnu::noinline]] inline bool FoldFp8Block(const ByteLinearArgs& args, const BytePanel& panel, std::int64_t block, ByteTileScratch& scratch) noexcept {
+  const std::int64_t at = block * kByteGroup, columns = args.weight.k - at < kByteGroup ? args.weight.k - at : kByteGroup;
+  bool moderate = true;
+  for (std::int64_t o = 0; o < kPanel; o += kFp8Fold) {
+    const std::uint8_t *rows[kFp8Fold], *scales[kFp8Fold];
+    for (std::int64_t i = 0; i < kFp8Fold; ++i) {
+      OpenFp8Row(args.weight, panel.n + o + i < args.row_end ? panel.n + o + i : args.row_end - 1, at, rows[i], scales[i]);
+    }
+    moderate = FoldFp8Rows(rows, scales, columns, scratch.shift[block % 2] + o, scratch.weight_scale[block % 2] + o) && moderate;
+  }
+  return moderate;
+}
+
 /// Shifts of `pass` and scales of the panel's block; how many passes it takes, or 0: more than there are, or scales too far out.
+template <Format kFormat>
 [[gnu::always_inline]] inline int FoldBlock(const ByteLinearArgs& args, const BytePanel& panel, std::int64_t block, int pass, ByteTileScratch& scratch) noexcept {
+  if constexpr (kFormat == Format::kFp8) return FoldFp8Block(args, panel, block, scratch) ? 1 : 0;
   const std::int64_t groups = (args.weight.k + kGroupColumns - 1) / kGroupColumns, at = block * kBlockGroups, left = groups - at;
   std::uint8_t(*shift)[kBlockGroups] = scratch.shift[block % 2];
   __m512i least = _mm512_set1_epi8(-1), most = _mm512_setzero_si512(), spread = _mm512_setzero_si512();
@@ -172,71 +176,6 @@ template <Format kFormat>
   if (_mm512_cmplt_epu8_mask(least, _mm512_set1_epi8(127 - kModerateByteExponent)) != 0 || beyond(most, 127 + kModerateByteExponent)) return 0;
   return beyond(spread, kMostSpread) ? 0 : beyond(spread, 2 * kPassShifts - 1) ? 3 : beyond(spread, kPassShifts - 1) ? 2 : 1;
 }
-
-struct ShiftedE2m1 {
-  alignas(64) std::int8_t byte[64];
-};
-constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
-  constexpr int kTwice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
-  ShiftedE2m1 table{};
-  for (int i = 0; i < 64; ++i) {
-    const int value = kTwice[i % 8] << (i / 16);
-    table.byte[i] = static_cast<std::int8_t>(i % 16 < 8 ? value : -value);
-  }
-  return table;
-}
-inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
-
-/// In lane i, sixteen times the number i: which of four shifts a line's bytes take.
-[[gnu::always_inline]] inline __m512i Quarters() noexcept {
-  return _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
-}
-
-// How a step of a panel's output gets into the ring: Decode writes one output's line of either tile.
-
-struct NothingMore {
-  [[gnu::always_inline]] void Decode(std::int64_t) const noexcept {}
-};
-struct Int8Step {
-  const std::byte* const* codes;
-  std::int64_t at, ahead;
-  std::uint8_t (*ring)[2][kTileBytes];
-
-  [[gnu::always_inline]] void Decode(std::int64_t o) const noexcept {
-    const std::byte* p = codes[o] + at;
-    __builtin_prefetch(p + ahead, 0, 2);
-    __builtin_prefetch(p + ahead + kLine, 0, 2);
-    _mm512_store_si512(ring[0][0] + o * kLine, _mm512_loadu_si512(p));
-    _mm512_store_si512(ring[1][0] + o * kLine, _mm512_loadu_si512(p + kLine));
-  }
-};
-/// kAll: the pass takes every group.
-template <bool kAll>
-struct Fp4Step {
-  const std::byte* const* codes;
-  std::int64_t at, ahead;
-  std::uint8_t (*ring)[2][kTileBytes];
-  const std::uint8_t (*shift)[kBlockGroups];
-  __m512i table, nibble, quarters;
-
-  [[gnu::always_inline]] void Decode(std::int64_t o) const noexcept {
-    const std::byte* p = codes[o] + at;
-    __builtin_prefetch(p + ahead, 0, 2);
-    std::int32_t shifts;
-    __builtin_memcpy(&shifts, shift[o], sizeof(shifts));
-    const __m512i of_group = _mm512_shuffle_epi8(_mm512_set1_epi32(shifts), quarters), code = _mm512_loadu_si512(p);
-    const __m512i even = _mm512_ternarylogic_epi32(code, nibble, of_group, 0xEA);  // (code & 15) | shift
-    const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(code, 4), nibble, of_group, 0xEA);
-    if constexpr (kAll) {
-      _mm512_store_si512(ring[0][0] + o * kLine, _mm512_permutexvar_epi8(even, table));
-      _mm512_store_si512(ring[1][0] + o * kLine, _mm512_permutexvar_epi8(odd, table));
-    } else {
-      const __mmask64 taken = _mm512_testn_epi8_mask(of_group, _mm512_set1_epi8(kLeftOut));
-      _mm512_store_si512(ring[0][0] + o * kLine, _mm512_maskz_permutexvar_epi8(taken, even, table));
-      _mm512_store_si512(ring[1][0] + o * kLine, _mm512_maskz_permutexvar_epi8(taken, odd, table));
-    }
-  }
-};
 
 /// sums 0 … 3 (two tiles of outputs by kRowTiles of rows) += one step; meanwhile decodes `next`.
 template <int kRowTiles, class Tiles, class Next>
@@ -294,7 +233,7 @@ template <int kRowTiles, class Tiles>
                                  std::int64_t begin, std::int64_t end, int passes, std::uint8_t (*ring)[2][kTileBytes], ByteTileScratch& scratch) noexcept {
   const std::int64_t block = begin / kBlockSteps;
   for (int pass = 1; pass < passes; ++pass) {
-    FoldBlock(args, panel, block, pass, scratch);
+    FoldBlock<Format::kFp4>(args, panel, block, pass, scratch);
     ZeroSums<kRowTiles>(tiles);
     for (std::int64_t step = begin; step < end; ++step) {
       const bool last = step + 1 == range.steps;
@@ -363,7 +302,7 @@ template <int kRowTiles, Format kFormat>
 template <int kRowTiles, Format kFormat, class Tiles>
 [[gnu::noinline]] bool MultiplyBytePanel(Tiles& tiles, const ByteLinearArgs& args, const ByteTileRange& range, const BytePanel& panel, std::int64_t tile,
                                          ByteTileScratch& scratch) noexcept {
-  constexpr bool kBlocks = kFormat == Format::kFp4;
+  constexpr bool kBlocks = kFormat != Format::kInt8;
   const std::int64_t bytes = RowBytes(kFormat, kStepColumns), ahead = kPanel * RowBytes(kFormat, args.weight.k);
   const __m512i table = _mm512_load_si512(kShiftedE2m1.byte), nibble = _mm512_set1_epi8(0x0F), quarters = Quarters();
   int passes = 1, next_passes = 1;
@@ -374,7 +313,9 @@ template <int kRowTiles, Format kFormat, class Tiles>
     const std::int64_t at = last ? 0 : step * bytes;
     if constexpr (kBlocks) {
       const auto* shift = reinterpret_cast<const std::uint8_t(*)[kBlockGroups]>(scratch.shift[step / kBlockSteps % 2][0] + step % kBlockSteps * kStepGroups);
-      if (next_passes == 1) {
+      if constexpr (kFormat == Format::kFp8) {
+        body(Fp8Step{codes, at, ahead, scratch.weight[step % 2], shift});
+      } else if (next_passes == 1) {
         body(Fp4Step<true>{codes, at, ahead, scratch.weight[step % 2], shift, table, nibble, quarters});
       } else {
         body(Fp4Step<false>{codes, at, ahead, scratch.weight[step % 2], shift, table, nibble, quarters});
@@ -384,7 +325,7 @@ template <int kRowTiles, Format kFormat, class Tiles>
     }
   };
   if constexpr (kBlocks) {
-    next_passes = FoldBlock(args, panel, 0, 0, scratch);
+    next_passes = FoldBlock<kFormat>(args, panel, 0, 0, scratch);
     if (next_passes == 0) return false;
     __builtin_memset(scratch.sum, 0, sizeof(scratch.sum));
   }
@@ -400,7 +341,7 @@ template <int kRowTiles, Format kFormat, class Tiles>
     if (next == range.steps) {
       MultiplyStep<kRowTiles>(tiles, scratch.weight[step % 2], x, range.steps, NothingMore{});
     } else {
-      if (ends) next_passes = FoldBlock(args, panel, next / kBlockSteps, 0, scratch);
+      if (ends) next_passes = FoldBlock<kFormat>(args, panel, next / kBlockSteps, 0, scratch);
       if (next_passes == 0) return false;
       with_step(next, [&](const auto& decoder) __attribute__((always_inline)) {
         MultiplyStep<kRowTiles>(tiles, scratch.weight[step % 2], x, range.steps, decoder);
@@ -477,6 +418,9 @@ inline void ByteLinearOf(const ByteLinearArgs& args, void (*below)(const ByteLin
 template <class Tiles>
 inline void ByteLinearOnTiles(const ByteLinearArgs& args, void (*below)(const ByteLinearArgs&) noexcept) noexcept {
   if (args.row_end <= args.row_begin || args.rows <= 0) return;
-  if (args.weight.format == Format::kInt8) return ByteLinearOf<Format::kInt8, Tiles>(args, below);
-  ByteLinearOf<Format::kFp4, Tiles>(args, below);
+  switch (args.weight.format) {
+    case Format::kFp4: return ByteLinearOf<Format::kFp4, Tiles>(args, below);
+    case Format::kFp8: return ByteLinearOf<Format::kFp8, Tiles>(args, below);
+    default: return ByteLinearOf<Format::kInt8, Tiles>(args, below);
+  }
 }

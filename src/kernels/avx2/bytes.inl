@@ -42,6 +42,56 @@ template <bool kAll>
   return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), nibbles)};
 }
 
+inline constexpr auto kFp8Table = MakeFp8Table<0>();
+
+/// A row of the table is four look-ups of sixteen; an index outside of one has its highest bit set, which makes zero.
+[[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept {
+  std::uint16_t row;
+  __builtin_memcpy(&row, shift, sizeof(row));
+  const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), begin = _mm256_set1_epi8(static_cast<char>(shift[2]));
+  const __m256i index = _mm256_subs_epu8(_mm256_and_si256(codes, _mm256_set1_epi8(0x7F)), begin);
+  __m256i weights = _mm256_setzero_si256();
+#pragma GCC unroll 4
+  for (int i = 0; i < kFp8Window / 16; ++i) {
+    const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(kFp8Table.byte[0] + row + 16 * i));
+    const __m256i part = _mm256_adds_epu8(_mm256_sub_epi8(index, _mm256_set1_epi8(static_cast<char>(16 * i))), _mm256_set1_epi8(0x70));
+    weights = _mm256_or_si256(weights, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), part));
+  }
+  return {_mm256_sign_epi8(weights, _mm256_or_si256(codes, _mm256_set1_epi8(1)))};
+}
+
+inline constexpr std::int64_t kFp8Fold = 1;
+
+/// The largest magnitude code of `columns` codes, 0 where there are none.
+[[gnu::always_inline]] inline std::int32_t LargestFp8Code(const std::uint8_t* p, std::int64_t columns) noexcept {
+  alignas(32) std::uint8_t rest[128] = {};
+  if (columns < 128) {
+    if (columns > 0) __builtin_memcpy(rest, p, static_cast<std::size_t>(columns));
+    p = rest;
+  }
+  const auto at = [&](int i) __attribute__((always_inline)) {
+    return _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * i)), _mm256_set1_epi8(0x7F));
+  };
+  const __m256i all = _mm256_max_epu8(_mm256_max_epu8(at(0), at(1)), _mm256_max_epu8(at(2), at(3)));
+  const __m128i bytes = _mm_max_epu8(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)), inverse = _mm_xor_si128(bytes, _mm_set1_epi8(-1));
+  return 255 - _mm_extract_epi16(_mm_minpos_epu16(_mm_min_epu8(inverse, _mm_srli_epi16(inverse, 8))), 0);
+}
+
+[[gnu::always_inline]] inline bool FoldFp8Rows(const std::uint8_t* const (&rows)[kFp8Fold], const std::uint8_t* const (&scales)[kFp8Fold], std::int64_t columns,
+                                               std::uint8_t (*shift)[4 * kFp8Blocks], float* weight_scale) noexcept {
+  alignas(16) std::int32_t largest[kFp8Blocks];
+  for (std::int64_t b = 0; b < kFp8Blocks; ++b) largest[b] = LargestFp8Code(rows[0] + 128 * b, columns - 128 * b);
+  const __m128i scale = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(Fp8ScaleCodes(scales[0], columns))), code = _mm_load_si128(reinterpret_cast<const __m128i*>(largest));
+  const __m128i sum = _mm_add_epi32(_mm_max_epi32(_mm_srli_epi32(code, 3), _mm_set1_epi32(1)), scale);
+  const __m128i pairs = _mm_max_epi32(sum, _mm_shuffle_epi32(sum, 0x4E)), top = _mm_max_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1));
+  const __m128i relative = _mm_min_epi32(_mm_sub_epi32(top, scale), _mm_set1_epi32(kFp8Tops));
+  const __m128i begin = _mm_max_epi32(_mm_sub_epi32(relative, _mm_set1_epi32(kFp8Reach)), _mm_setzero_si128());
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(shift), _mm_or_si128(_mm_slli_epi32(relative, 6), _mm_slli_epi32(begin, 16 + 3)));
+  const std::int32_t whole = _mm_cvtsi128_si32(top);
+  *weight_scale = __builtin_bit_cast(float, static_cast<std::uint32_t>(whole - kFp8TopBias + 127) << 23);
+  return whole >= kLeastFp8Top && whole <= kMostFp8Top;
+}
+
 [[gnu::always_inline]] inline Ints SumEachBytes(const ByteSums (&a)[kByteTileSums]) noexcept {
   const __m256i first = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0].v, a[1].v), _mm256_hadd_epi32(a[2].v, a[3].v));
   const __m256i second = _mm256_hadd_epi32(_mm256_hadd_epi32(a[4].v, a[5].v), _mm256_hadd_epi32(a[6].v, a[7].v));

@@ -9,6 +9,8 @@ namespace {
 
 #include "kernels/avx2/lanes.inl"
 #include "kernels/wide/operations.inl"
+#include "kernels/wide/fp8_table.inl"
+#include "kernels/wide/fp8_fold.inl"
 #include "kernels/avx2/bytes.inl"
 #include "kernels/wide/byte_linear.inl"
 

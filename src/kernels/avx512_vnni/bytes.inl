@@ -54,6 +54,9 @@ template <bool kAll>
   return {_mm512_mask_mov_epi8(weights, _mm512_test_epi8_mask(shift, _mm512_set1_epi8(kLeftOut)), _mm512_set1_epi8(static_cast<char>(kWeightOffset)))};
 }
 
+/// 64 e4m3 codes.
+[[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept { return {Fp8Wholes<kWeightOffset>(p, shift)}; }
+
 template <int kHalf> [[gnu::always_inline]] inline __m512i AddIntHalves(__m512i a, __m512i b) noexcept {
   const __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
   if constexpr (kHalf == 8) return _mm512_add_epi32(_mm512_mask_blend_epi32(0xFF00, a, b), _mm512_shuffle_i32x4(a, b, 0x4E));

@@ -32,11 +32,38 @@ float Fp4Output(const Matrix& w, std::int64_t n, const std::int8_t* x, const flo
   return sum;
 }
 
+/// One output of a kFp8 row: a group's top is the largest exponent field plus scale of its codes.
+float Fp8Output(const Matrix& w, std::int64_t n, const std::int8_t* x, const float* x_scales) noexcept {
+  const auto* codes = reinterpret_cast<const std::uint8_t*>(w.data + n * w.k);
+  const std::uint8_t* scales = w.scales + n / 128 * ((w.k + 127) / 128);
+  float sum = 0.0f;
+  for (std::int64_t begin = 0; begin < w.k; begin += kByteGroup) {
+    const std::int64_t end = std::min(begin + kByteGroup, w.k);
+    int top = 0;
+    for (std::int64_t k = begin; k < end; ++k) top = std::max(top, std::max(1, (codes[k] & 0x7F) >> 3) + scales[k / 128]);
+    std::int64_t exact = 0;
+    for (std::int64_t k = begin; k < end; ++k) {
+      const int whole = Fp8Whole(codes[k] & 0x7F, top - scales[k / 128]);
+      exact += x[k] * (codes[k] < 0x80 ? whole : -whole);
+    }
+    sum = ScaledAdd(static_cast<float>(exact), x_scales[begin / kByteGroup], top - kFp8TopBias, sum);
+  }
+  return sum;
+}
+
 /// One output of a kInt8 row.
 float Int8Output(const Matrix& w, std::int64_t n, const std::int8_t* x, float x_scale) noexcept {
   std::int64_t exact = 0;
   for (std::int64_t k = 0; k < w.k; ++k) exact += std::int64_t{x[k]} * static_cast<std::int8_t>(w.data[n * w.k + k]);
   return static_cast<float>(exact) * (x_scale * w.row_scales[n]);
+}
+
+float Output(const Matrix& w, std::int64_t n, const std::int8_t* x, const float* x_scales) noexcept {
+  switch (w.format) {
+    case Format::kFp4: return Fp4Output(w, n, x, x_scales);
+    case Format::kFp8: return Fp8Output(w, n, x, x_scales);
+    default: return Int8Output(w, n, x, x_scales[0]);
+  }
 }
 
 }  // namespace
@@ -47,8 +74,7 @@ void ByteLinear(const ByteLinearArgs& args) noexcept {
     const std::int8_t* x = args.x + source * args.x_stride;
     const float* x_scales = args.x_scales + source * args.scale_stride;
     for (std::int64_t n = args.row_begin; n < args.row_end; ++n) {
-      const float y = args.weight.format == Format::kInt8 ? Int8Output(args.weight, n, x, x_scales[0]) : Fp4Output(args.weight, n, x, x_scales);
-      args.y[r * args.y_stride + n - args.row_begin] = Round(y, args.rounding);
+      args.y[r * args.y_stride + n - args.row_begin] = Round(Output(args.weight, n, x, x_scales), args.rounding);
     }
   }
 }

@@ -11,14 +11,15 @@ inline constexpr std::int64_t kByteRows = 64;                    // of x that ar
 
 // So far apart may a block's exponents be: |Σ| <= 512 · 12 · 127 · 2^11 fits 32 bits.
 inline constexpr int kPassShifts = 4, kPasses = 3, kMostSpread = kPassShifts * kPasses - 1;
-inline constexpr int kModerateByteExponent = 50;
+
+inline constexpr std::int64_t kFp8ShiftBytes = kBlockGroups / kFp8Blocks;
 
 struct ByteScratch {
   alignas(64) std::int8_t x[kByteSlots][kByteTileRows][kByteBlock];
   alignas(64) std::int32_t start[kByteSlots][kLanes];  // of each sum of a tile: −offset·Σx of its row
   alignas(64) float x_scale[kByteSlots][kLanes];
   alignas(64) std::uint8_t weight[kPasses][kByteOutputs][kByteBlock];  // decoded
-  alignas(16) std::uint8_t shift[kPasses][kByteOutputs][kBlockGroups];
+  alignas(64) std::uint8_t shift[kPasses][kByteOutputs][kBlockGroups];  // of kFp8, kFp8ShiftBytes for each 128 columns: see Fp8Weights
   alignas(64) float weight_scale[kByteOutputs + kLanes];
   alignas(64) float sum[kByteRows / kByteTileRows][kByteOutputs / kByteTileOutputs][kLanes];  // of a tile; whole numbers for kInt8
 };
@@ -95,6 +96,7 @@ struct CodedBytes {
         last(args.row_end - 1 - n), columns(args.weight.k - at), shift(shifts) {}
 
   [[gnu::always_inline]] const std::byte* Row(std::int64_t o) const noexcept { return w + (o < last ? o : last) * row_bytes; }
+  [[gnu::always_inline]] void Open(std::int64_t) const noexcept {}
   template <bool kWhole>
   [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept {
     const std::byte* codes = Row(o) + RowBytes(kFormat, step * kByteColumns);
@@ -109,6 +111,8 @@ struct CodedBytes {
     }
     if constexpr (kFormat == Format::kInt8) {
       return Int8Weights(codes);
+    } else if constexpr (kFormat == Format::kFp8) {
+      return Fp8Weights(codes, shift[o] + step * kByteColumns / kActivationGroup * kFp8ShiftBytes);
     } else {
       return Fp4Weights<kAll>(codes, shift[o], step);
     }
@@ -116,6 +120,7 @@ struct CodedBytes {
 };
 struct PanelBytes {
   const std::uint8_t (*weight)[kByteBlock];
+  [[gnu::always_inline]] void Open(std::int64_t) const noexcept {}
   template <bool>
   [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept { return LoadBytes(weight[o] + step * kByteColumns); }
 };
@@ -130,6 +135,7 @@ template <int kRows, int kOut, bool kWhole, class Source>
     // Sums of one output at a time: decoding is most of the work.
 #pragma GCC unroll 16
     for (int o = 0; o < kOut; ++o) {
+      source.Open(first + o);
 #pragma GCC unroll 4
       for (std::int64_t step = 0; step < steps; ++step) {
         const Bytes weight = source.template Load<kWhole>(first + o, step);
@@ -173,10 +179,38 @@ struct BlockShifts {
   return {shift, least, 255 - _mm_extract_epi16(_mm_minpos_epu16(inverse_pairs), 0)};
 }
 
+/// The same of the kFp8Fold rows from n + o. False where a scale is too near the ends of fp32.
+[[gnu::always_inline]] inline bool FoldFp8Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t o, std::int64_t at, ByteScratch& scratch) noexcept {
+  const std::uint8_t *rows[kFp8Fold], *scales[kFp8Fold];
+  for (std::int64_t i = 0; i < kFp8Fold; ++i) OpenFp8Row(args.weight, n + o + i < args.row_end ? n + o + i : args.row_end - 1, at, rows[i], scales[i]);
+  return FoldFp8Rows(rows, scales, ColumnsFrom(at, args.weight.k), scratch.shift[0] + o, scratch.weight_scale + o);
+}
+
+/// kFp8 that is folded where it is read, while its codes are in the first cache.
+template <int kAhead>
+struct FoldedFp8Bytes {
+  CodedBytes<Format::kFp8, true, kAhead> codes;
+  const ByteLinearArgs& args;
+  std::int64_t n, at;
+  ByteScratch& scratch;
+  bool& moderate;
+
+  [[gnu::always_inline]] void Open(std::int64_t o) const noexcept {
+    if (o % kFp8Fold == 0) moderate = FoldFp8Outputs(args, n, o, at, scratch) && moderate;
+  }
+  template <bool kWhole>
+  [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept { return codes.template Load<kWhole>(o, step); }
+};
+
 /// Shifts and scales of `outputs` rows from n in the block of column `at`; how many passes it takes, or 0: more than there are, or scales too far out.
 template <Format kFormat>
 [[gnu::always_inline]] inline int BlockPasses(const ByteLinearArgs& args, std::int64_t n, std::int64_t outputs, std::int64_t at, ByteScratch& scratch) noexcept {
   if constexpr (kFormat == Format::kInt8) return 1;
+  if constexpr (kFormat == Format::kFp8) {
+    bool moderate = true;
+    for (std::int64_t o = 0; o < outputs; o += kFp8Fold) moderate = FoldFp8Outputs(args, n, o, at, scratch) && moderate;
+    return moderate ? 1 : 0;
+  }
   const std::int64_t groups = (args.weight.k + kFp4Group - 1) / kFp4Group, left = groups - at / kFp4Group;
   __m128i shifts[kByteOutputs];
   int spread = 0, least = 255, most = 0;
@@ -243,6 +277,16 @@ template <Format kFormat, int kRows, int kOut>
   Lanes sum = Zero();
   for (std::int64_t block = 0; block < range.blocks; ++block) {
     const std::int64_t at = block * kByteBlock, steps = StepsFrom(at, args.weight.k);
+    if constexpr (kFormat == Format::kFp8 && kRows < kByteTileRows) {
+      if (ColumnsFrom(at, args.weight.k) == kByteBlock) {
+        bool moderate = true;
+        const FoldedFp8Bytes<kOut> source{{args, n, at, scratch.shift[0]}, args, n, at, scratch, moderate};
+        const Ints t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kByteColumns, scratch.x[block]));
+        if (!moderate) return false;
+        sum = AddByteBlock<kFormat>(t, Load(scratch.x_scale[block]), ForRowsOf<kRows>(scratch.weight_scale), sum);
+        continue;
+      }
+    }
     const int passes = BlockPasses<kFormat>(args, n, kOut, at, scratch);
     if (passes == 0) return false;
     Ints t;
@@ -381,8 +425,14 @@ template <Format kFormat>
 /// Computes the call, or leaves it to `below`, whose bits are the same.
 [[gnu::always_inline]] inline void ByteLinearOr(const ByteLinearArgs& args, void (*below)(const ByteLinearArgs&) noexcept) noexcept {
   if (args.row_end <= args.row_begin || args.rows <= 0) return;
-  const bool done = args.weight.format == Format::kInt8 ? ByteLinearOf<Format::kInt8>(args, below) : ByteLinearOf<Format::kFp4>(args, below);
-  if (!done) below(args);
+  const auto computes = [&] {
+    switch (args.weight.format) {
+      case Format::kFp4: return ByteLinearOf<Format::kFp4>(args, below);
+      case Format::kFp8: return ByteLinearOf<Format::kFp8>(args, below);
+      default: return ByteLinearOf<Format::kInt8>(args, below);
+    }
+  };
+  if (!computes()) below(args);
 }
 
 /// The nearest whole numbers of sixteen floats, the magnitude at most 127.
