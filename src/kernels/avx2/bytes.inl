@@ -34,12 +34,23 @@ constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
 inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
 
 template <bool kAll>
-[[gnu::always_inline]] inline Bytes Fp4Weights(const std::byte* p, const std::uint8_t* shifts, std::int64_t step) noexcept {
-  const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), low_bits = _mm_set1_epi8(0x0F);
-  const __m128i low = _mm_and_si128(codes, low_bits), high = _mm_and_si128(_mm_srli_epi16(codes, 4), low_bits);
-  const __m256i nibbles = _mm256_set_m128i(_mm_unpackhi_epi8(low, high), _mm_unpacklo_epi8(low, high));
-  const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(kShiftedE2m1.byte[0] + shifts[step]));
-  return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), nibbles)};
+[[gnu::always_inline]] inline void Fp4Weights(const std::byte* p, const std::uint8_t* shifts, Bytes (&w)[2]) noexcept {
+  const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), nibble = _mm256_set1_epi8(0x0F);
+  const auto of_group = [&](int group) __attribute__((always_inline)) {
+    return _mm_load_si128(reinterpret_cast<const __m128i*>(kShiftedE2m1.byte[0] + shifts[group]));
+  };
+  const __m256i values = _mm256_set_m128i(of_group(1), of_group(0));
+  w[0].v = _mm256_shuffle_epi8(values, _mm256_and_si256(codes, nibble));
+  w[1].v = _mm256_shuffle_epi8(values, _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble));
+}
+[[gnu::always_inline]] inline void SeparateBytes(std::int8_t* x) noexcept {
+  const __m256i apart = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15));
+  const auto halves = [&](const std::int8_t* from) __attribute__((always_inline)) {
+    return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)), apart), 0xD8);
+  };
+  const __m256i first = halves(x), second = halves(x + 32);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(x), _mm256_permute2x128_si256(first, second, 0x20));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(x + 32), _mm256_permute2x128_si256(first, second, 0x31));
 }
 
 inline constexpr auto kFp8Table = MakeFp8Table<0>();

@@ -40,18 +40,28 @@ constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
 }
 inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
 
-/// 64 e2m1 codes from column 64·step of a block, twice their values shifted by their groups' shifts (each times 16; kLeftOut: as if zero).
+/// 128 e2m1 codes, twice their values shifted by their four groups' shifts (each times 16; kLeftOut: as if zero): the even columns and the odd ones.
 template <bool kAll>
-[[gnu::always_inline]] inline Bytes Fp4Weights(const std::byte* p, const std::uint8_t* shifts, std::int64_t step) noexcept {
-  const __m512i first = _mm512_set_epi64(0x0101010101010101, 0x0101010101010101, 0x0101010101010101, 0x0101010101010101, 0, 0, 0, 0);
-  const __m512i of_column = _mm512_broadcastw_epi16(_mm_loadu_si16(shifts + 2 * step));
-  const __m512i shift = _mm512_shuffle_epi8(of_column, first);
-  const __m512i codes = _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  const __m512i nibbles = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x1C18'1410'0C08'0400), codes);
-  const __m512i index = _mm512_ternarylogic_epi32(nibbles, _mm512_set1_epi8(0x0F), shift, 0xEA);  // (nibbles & 15) | shift
-  const __m512i weights = _mm512_permutexvar_epi8(index, _mm512_load_si512(kShiftedE2m1.byte));
-  if constexpr (kAll) return {weights};
-  return {_mm512_mask_mov_epi8(weights, _mm512_test_epi8_mask(shift, _mm512_set1_epi8(kLeftOut)), _mm512_set1_epi8(static_cast<char>(kWeightOffset)))};
+[[gnu::always_inline]] inline void Fp4Weights(const std::byte* p, const std::uint8_t* shifts, Bytes (&w)[2]) noexcept {
+  const __m512i quarters = _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
+  std::int32_t of_groups;
+  __builtin_memcpy(&of_groups, shifts, sizeof(of_groups));
+  const __m512i shift = _mm512_shuffle_epi8(_mm512_set1_epi32(of_groups), quarters), codes = _mm512_loadu_si512(p), nibble = _mm512_set1_epi8(0x0F);
+  const __m512i even = _mm512_ternarylogic_epi32(codes, nibble, shift, 0xEA);  // (code & 15) | shift
+  const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), nibble, shift, 0xEA), table = _mm512_load_si512(kShiftedE2m1.byte);
+  w[0].v = _mm512_permutexvar_epi8(even, table);
+  w[1].v = _mm512_permutexvar_epi8(odd, table);
+  if constexpr (kAll) return;
+  const __mmask64 left_out = _mm512_test_epi8_mask(shift, _mm512_set1_epi8(kLeftOut));
+  for (Bytes& half : w) half.v = _mm512_mask_mov_epi8(half.v, left_out, _mm512_set1_epi8(static_cast<char>(kWeightOffset)));
+}
+/// The even columns of 128, then the odd ones, in place.
+[[gnu::always_inline]] inline void SeparateBytes(std::int8_t* x) noexcept {
+  const __m512i first = _mm512_loadu_si512(x), second = _mm512_loadu_si512(x + 64), low = _mm512_set1_epi16(0x00FF), in_order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+  const __m512i even = _mm512_packus_epi16(_mm512_and_si512(first, low), _mm512_and_si512(second, low));
+  const __m512i odd = _mm512_packus_epi16(_mm512_srli_epi16(first, 8), _mm512_srli_epi16(second, 8));
+  _mm512_storeu_si512(x, _mm512_permutexvar_epi64(in_order, even));
+  _mm512_storeu_si512(x + 64, _mm512_permutexvar_epi64(in_order, odd));
 }
 
 /// 64 e4m3 codes.

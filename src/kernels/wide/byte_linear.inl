@@ -24,9 +24,12 @@ struct ByteScratch {
   alignas(64) float sum[kByteRows / kByteTileRows][kByteOutputs / kByteTileOutputs][kLanes];  // of a tile; whole numbers for kInt8
 };
 
-/// Columns of the block from `at`, and the registers that hold them.
+/// Columns of a step: two registers, of kFp4 the even columns and the odd ones, as its nibbles lie.
+inline constexpr std::int64_t kStepColumns = 2 * kByteColumns;
+
+/// Columns of the block from `at`, and the steps that hold them.
 [[gnu::always_inline]] inline std::int64_t ColumnsFrom(std::int64_t at, std::int64_t k) noexcept { return k - at < kByteBlock ? k - at : kByteBlock; }
-[[gnu::always_inline]] inline std::int64_t StepsFrom(std::int64_t at, std::int64_t k) noexcept { return (ColumnsFrom(at, k) + kByteColumns - 1) / kByteColumns; }
+[[gnu::always_inline]] inline std::int64_t StepsFrom(std::int64_t at, std::int64_t k) noexcept { return (ColumnsFrom(at, k) + kStepColumns - 1) / kStepColumns; }
 
 /// Rows of a call that are computed together.
 struct ByteRange {
@@ -56,10 +59,11 @@ template <Format kFormat>
     const float* scales = ByteScales(args, range.first_row + i);
     for (std::int64_t block = 0; block < range.blocks; ++block) {
       const std::int64_t slot = tile * range.blocks + block, columns = ColumnsFrom(block * kByteBlock, k);
-      const std::int64_t padded = StepsFrom(block * kByteBlock, k) * kByteColumns;
+      const std::int64_t padded = StepsFrom(block * kByteBlock, k) * kStepColumns;
       std::int8_t* packed = scratch.x[slot][r];
-      if (columns < padded) __builtin_memset(packed + padded - kByteColumns, 0, kByteColumns);
+      if (columns < padded) __builtin_memset(packed + padded - kStepColumns, 0, kStepColumns);
       __builtin_memcpy(packed, x + block * kByteBlock, static_cast<std::size_t>(columns));
+      for (std::int64_t c = 0; kFormat == Format::kFp4 && c < padded; c += kStepColumns) SeparateBytes(packed + c);
       std::int32_t sum = 0;
       if constexpr (kWeightOffset != 0) {
         alignas(64) static constexpr auto kOnes = [] {
@@ -87,34 +91,39 @@ template <Format kFormat>
 /// Straight from the matrix, which also fetches what stands kAhead rows on, into the second cache. kAll: one pass takes every group.
 template <Format kFormat, bool kAll, int kAhead = kByteOutputs>
 struct CodedBytes {
-  const std::byte* w;
+  const std::byte* begin;
   std::int64_t row_bytes, last, columns;
   const std::uint8_t (*shift)[kBlockGroups];
 
   [[gnu::always_inline]] CodedBytes(const ByteLinearArgs& args, std::int64_t n, std::int64_t at, const std::uint8_t (*shifts)[kBlockGroups]) noexcept
-      : w(args.weight.data + n * RowBytes(kFormat, args.weight.k) + RowBytes(kFormat, at)), row_bytes(RowBytes(kFormat, args.weight.k)),
+      : begin(args.weight.data + n * RowBytes(kFormat, args.weight.k) + RowBytes(kFormat, at)), row_bytes(RowBytes(kFormat, args.weight.k)),
         last(args.row_end - 1 - n), columns(args.weight.k - at), shift(shifts) {}
 
-  [[gnu::always_inline]] const std::byte* Row(std::int64_t o) const noexcept { return w + (o < last ? o : last) * row_bytes; }
+  [[gnu::always_inline]] const std::byte* Row(std::int64_t o) const noexcept { return begin + (o < last ? o : last) * row_bytes; }
   [[gnu::always_inline]] void Open(std::int64_t) const noexcept {}
   template <bool kWhole>
-  [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept {
-    const std::byte* codes = Row(o) + RowBytes(kFormat, step * kByteColumns);
+  [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept {
+    constexpr std::int64_t kStepBytes = RowBytes(kFormat, kStepColumns);
+    const std::byte* codes = Row(o) + step * kStepBytes;
     if constexpr (kAll) {
-      if (RowBytes(kFormat, kByteColumns) >= 64 || step * RowBytes(kFormat, kByteColumns) % 64 == 0) __builtin_prefetch(codes + kAhead * row_bytes, 0, 2);
+      if (kStepBytes >= 64 || step * kStepBytes % 64 == 0) __builtin_prefetch(codes + kAhead * row_bytes, 0, 2);
+      if (kStepBytes >= 128) __builtin_prefetch(codes + kAhead * row_bytes + 64, 0, 2);
     }
-    alignas(64) std::byte rest[kByteColumns];
-    if (const std::int64_t left = columns - step * kByteColumns; !kWhole && left < kByteColumns) {
+    alignas(64) std::byte rest[kStepColumns];
+    if (const std::int64_t left = columns - step * kStepColumns; !kWhole && left < kStepColumns) {
       __builtin_memset(rest, 0, sizeof(rest));
       if (left > 0) __builtin_memcpy(rest, codes, static_cast<std::size_t>(RowBytes(kFormat, left)));
       codes = rest;
     }
-    if constexpr (kFormat == Format::kInt8) {
-      return Int8Weights(codes);
+    if constexpr (kFormat == Format::kFp4) {
+      Fp4Weights<kAll>(codes, shift[o] + step * kStepColumns / kFp4Group, w);
     } else if constexpr (kFormat == Format::kFp8) {
-      return Fp8Weights(codes, shift[o] + step * kByteColumns / kActivationGroup * kFp8ShiftBytes);
+      const std::uint8_t* of_block = shift[o] + step * kStepColumns / kActivationGroup * kFp8ShiftBytes;
+      w[0] = Fp8Weights(codes, of_block);
+      w[1] = Fp8Weights(codes + kByteColumns, of_block);
     } else {
-      return Fp4Weights<kAll>(codes, shift[o], step);
+      w[0] = Int8Weights(codes);
+      w[1] = Int8Weights(codes + kByteColumns);
     }
   }
 };
@@ -122,10 +131,13 @@ struct PanelBytes {
   const std::uint8_t (*weight)[kByteBlock];
   [[gnu::always_inline]] void Open(std::int64_t) const noexcept {}
   template <bool>
-  [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept { return LoadBytes(weight[o] + step * kByteColumns); }
+  [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept {
+    w[0] = LoadBytes(weight[o] + step * kStepColumns);
+    w[1] = LoadBytes(weight[o] + step * kStepColumns + kByteColumns);
+  }
 };
 
-/// Sum o · kRows + r of a block's first `steps` registers: output first + o, row r of x. The lanes of what the tile does not fill are zero.
+/// Sum o · kRows + r of a block's first `steps` steps: output first + o, row r of x. The lanes of what the tile does not fill are zero.
 template <int kRows, int kOut, bool kWhole, class Source>
 [[gnu::always_inline]] inline Ints ByteTile(const Source& source, std::int64_t first, std::int64_t steps, const std::int8_t (*x)[kByteBlock]) noexcept {
   ByteSums sums[kByteTileSums];
@@ -138,21 +150,28 @@ template <int kRows, int kOut, bool kWhole, class Source>
       source.Open(first + o);
 #pragma GCC unroll 4
       for (std::int64_t step = 0; step < steps; ++step) {
-        const Bytes weight = source.template Load<kWhole>(first + o, step);
+        Bytes weight[2];
+        source.template Load<kWhole>(first + o, step, weight);
 #pragma GCC unroll 4
-        for (int r = 0; r < kRows; ++r) sums[o * kRows + r] = DotBytes(weight, LoadBytes(x[r] + step * kByteColumns), sums[o * kRows + r]);
+        for (int r = 0; r < kRows; ++r) {
+          const std::int8_t* xs = x[r] + step * kStepColumns;
+          sums[o * kRows + r] = DotBytes(weight[1], LoadBytes(xs + kByteColumns), DotBytes(weight[0], LoadBytes(xs), sums[o * kRows + r]));
+        }
       }
     }
   } else {
     for (std::int64_t step = 0; step < steps; ++step) {
-      Bytes weight[kOut];
+      Bytes weight[kOut][2];
 #pragma GCC unroll 4
-      for (int o = 0; o < kOut; ++o) weight[o] = source.template Load<kWhole>(first + o, step);
+      for (int o = 0; o < kOut; ++o) source.template Load<kWhole>(first + o, step, weight[o]);
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        const Bytes xs = LoadBytes(x[r] + step * kByteColumns);
+        for (int r = 0; r < kRows; ++r) {
+          const Bytes xs = LoadBytes(x[r] + step * kStepColumns + half * kByteColumns);
 #pragma GCC unroll 4
-        for (int o = 0; o < kOut; ++o) sums[o * kRows + r] = DotBytes(weight[o], xs, sums[o * kRows + r]);
+          for (int o = 0; o < kOut; ++o) sums[o * kRows + r] = DotBytes(weight[o][half], xs, sums[o * kRows + r]);
+        }
       }
     }
   }
@@ -199,7 +218,7 @@ struct FoldedFp8Bytes {
     if (o % kFp8Fold == 0) moderate = FoldFp8Outputs(args, n, o, at, scratch) && moderate;
   }
   template <bool kWhole>
-  [[gnu::always_inline]] Bytes Load(std::int64_t o, std::int64_t step) const noexcept { return codes.template Load<kWhole>(o, step); }
+  [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept { codes.template Load<kWhole>(o, step, w); }
 };
 
 /// Shifts and scales of `outputs` rows from n in the block of column `at`; how many passes it takes, or 0: more than there are, or scales too far out.
@@ -281,7 +300,7 @@ template <Format kFormat, int kRows, int kOut>
       if (ColumnsFrom(at, args.weight.k) == kByteBlock) {
         bool moderate = true;
         const FoldedFp8Bytes<kOut> source{{args, n, at, scratch.shift[0]}, args, n, at, scratch, moderate};
-        const Ints t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kByteColumns, scratch.x[block]));
+        const Ints t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kStepColumns, scratch.x[block]));
         if (!moderate) return false;
         sum = AddByteBlock<kFormat>(t, Load(scratch.x_scale[block]), ForRowsOf<kRows>(scratch.weight_scale), sum);
         continue;
@@ -292,8 +311,8 @@ template <Format kFormat, int kRows, int kOut>
     Ints t;
     if (passes == 1 && ColumnsFrom(at, args.weight.k) == kByteBlock) {
       const CodedBytes<kFormat, true, kOut> source(args, n, at, scratch.shift[0]);
-      t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kByteColumns, scratch.x[block]));
-    } else if (passes == 1 && ColumnsFrom(at, args.weight.k) % kByteColumns == 0) {
+      t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kStepColumns, scratch.x[block]));
+    } else if (passes == 1 && ColumnsFrom(at, args.weight.k) % kStepColumns == 0) {
       const CodedBytes<kFormat, true, kOut> source(args, n, at, scratch.shift[0]);
       t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, steps, scratch.x[block]));
     } else {
@@ -352,7 +371,12 @@ template <bool kAll, bool kWhole, Format kFormat>
 [[gnu::always_inline]] inline void DecodeByteBlock(const CodedBytes<kFormat, kAll>& source, std::int64_t steps, std::uint8_t (*weight)[kByteBlock]) noexcept {
   for (std::int64_t o = 0; o < kByteOutputs; ++o) {
 #pragma GCC unroll 4
-    for (std::int64_t step = 0; step < steps; ++step) StoreByteColumns(weight[o] + step * kByteColumns, source.template Load<kWhole>(o, step));
+    for (std::int64_t step = 0; step < steps; ++step) {
+      Bytes w[2];
+      source.template Load<kWhole>(o, step, w);
+      StoreByteColumns(weight[o] + step * kStepColumns, w[0]);
+      StoreByteColumns(weight[o] + step * kStepColumns + kByteColumns, w[1]);
+    }
   }
 }
 
@@ -364,7 +388,7 @@ template <Format kFormat>
     const std::int64_t at = block * kByteBlock, steps = StepsFrom(at, args.weight.k);
     const int passes = BlockPasses<kFormat>(args, n, kByteOutputs, at, scratch);
     if (passes == 0) return false;
-    if (passes == 1 && ColumnsFrom(at, args.weight.k) % kByteColumns == 0) {
+    if (passes == 1 && ColumnsFrom(at, args.weight.k) % kStepColumns == 0) {
       DecodeByteBlock<true, true>(CodedBytes<kFormat, true>(args, n, at, scratch.shift[0]), steps, scratch.weight[0]);
     } else {
       for (int pass = 0; pass < passes; ++pass) {
