@@ -6,6 +6,7 @@ struct ByteSums { __m256i v; };
 
 inline constexpr std::int64_t kByteColumns = 32;
 inline constexpr int kByteTileRows = 2, kByteTileOutputs = 4, kByteTileSums = 8;
+inline constexpr int kMostFewRows = 2, kMostTileRows = 4, kPanelGroups = 1;
 inline constexpr int kWeightOffset = 0;
 inline constexpr std::uint8_t kLeftOut = 64;
 
@@ -16,6 +17,50 @@ inline constexpr std::uint8_t kLeftOut = 64;
 [[gnu::always_inline]] inline ByteSums DotBytes(Bytes weight, Bytes x, ByteSums sums) noexcept {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weight.v), _mm256_sign_epi8(x.v, weight.v));
   return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))};
+}
+[[gnu::always_inline]] inline Ints DotWords(Ints weight, Ints x, Ints sums) noexcept {
+  return {DotBytes({weight.low}, {x.low}, {sums.low}).v, DotBytes({weight.high}, {x.high}, {sums.high}).v};
+}
+
+/// Eight vectors of eight 32-bit numbers, rows to columns.
+[[gnu::always_inline]] inline void TransposeWords(__m256i (&v)[8]) noexcept {
+  __m256i pairs[8], fours[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    pairs[2 * i] = _mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+    pairs[2 * i + 1] = _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    fours[4 * i] = _mm256_unpacklo_epi64(pairs[4 * i], pairs[4 * i + 2]);
+    fours[4 * i + 1] = _mm256_unpackhi_epi64(pairs[4 * i], pairs[4 * i + 2]);
+    fours[4 * i + 2] = _mm256_unpacklo_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+    fours[4 * i + 3] = _mm256_unpackhi_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x20);
+    v[i + 4] = _mm256_permute2x128_si256(fours[i], fours[i + 4], 0x31);
+  }
+}
+[[gnu::always_inline]] inline void Interleave(Bytes (&w)[2]) noexcept {
+  const __m256i even = w[0].v, odd = w[1].v;
+  w[0].v = _mm256_unpacklo_epi8(even, odd);
+  w[1].v = _mm256_unpackhi_epi8(even, odd);
+}
+template <bool kInterleaved>
+[[gnu::always_inline]] inline void TurnWords(const std::uint8_t* lines, std::uint8_t (*words)[64]) noexcept {
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    const int outputs = quarter / 2 * 8, half = quarter % 2;
+    __m256i v[8];
+#pragma GCC unroll 8
+    for (int o = 0; o < 8; ++o) v[o] = _mm256_load_si256(reinterpret_cast<const __m256i*>(lines + (outputs + o) * kByteGroup + half * kByteColumns));
+    TransposeWords(v);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(words[kInterleaved ? i / 4 * 8 + half * 4 + i % 4 : half * 8 + i] + outputs * 4), v[i]);
+    }
+  }
 }
 [[gnu::always_inline]] inline Bytes Int8Weights(const std::byte* p) noexcept { return LoadBytes(p); }
 

@@ -12,6 +12,9 @@ namespace {
 #include "kernels/wide/fp8_table.inl"
 #include "kernels/wide/fp8_fold.inl"
 #include "kernels/avx2/bytes.inl"
+#include "kernels/wide/byte_blocks.inl"
+#include "kernels/wide/byte_few.inl"
+#include "kernels/wide/byte_panel.inl"
 #include "kernels/wide/byte_linear.inl"
 
 /// What bytes do not fit goes where it went before.

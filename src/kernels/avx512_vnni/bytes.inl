@@ -9,6 +9,9 @@ inline constexpr std::int64_t kByteColumns = 64;  // of one register
 // Register tile: its sums fill sixteen lanes.
 inline constexpr int kByteTileRows = 4, kByteTileOutputs = 4, kByteTileSums = 16;
 
+// So many rows are multiplied where weights are decoded; of more, so many are held in registers beside so many groups of sixteen outputs.
+inline constexpr int kMostFewRows = 8, kMostTileRows = 8, kPanelGroups = 2;
+
 // The instruction takes the weights as unsigned: they are held plus this.
 inline constexpr int kWeightOffset = 128;
 
@@ -20,6 +23,28 @@ inline constexpr std::uint8_t kLeftOut = 64;
 [[gnu::always_inline]] inline void StoreByteColumns(void* p, Bytes a) noexcept { _mm512_storeu_si512(p, a.v); }
 /// sums[i] += Σ of the four products of lane i.
 [[gnu::always_inline]] inline ByteSums DotBytes(Bytes weight, Bytes x, ByteSums sums) noexcept { return {_mm512_dpbusd_epi32(sums.v, weight.v, x.v)}; }
+
+/// The same of words that stand in lanes.
+[[gnu::always_inline]] inline Ints DotWords(Ints weight, Ints x, Ints sums) noexcept { return {_mm512_dpbusd_epi32(sums.v, weight.v, x.v)}; }
+
+/// Of the even and the odd columns of a step: in every 128 bits their first eight of each by turns, and their last eight.
+[[gnu::always_inline]] inline void Interleave(Bytes (&w)[2]) noexcept {
+  const __m512i even = w[0].v, odd = w[1].v;
+  w[0].v = _mm512_unpacklo_epi8(even, odd);
+  w[1].v = _mm512_unpackhi_epi8(even, odd);
+}
+/// words[i] = word i of every line; lines are kByteGroup apart and of two registers, as they are or as Interleave leaves them.
+template <bool kInterleaved>
+[[gnu::always_inline]] inline void TurnWords(const std::uint8_t* lines, std::uint8_t (*words)[64]) noexcept {
+  for (int half = 0; half < 2; ++half) {
+    __m512i v[16];
+#pragma GCC unroll 16
+    for (int o = 0; o < 16; ++o) v[o] = _mm512_load_si512(lines + o * kByteGroup + half * kByteColumns);
+    Transpose(v);
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) _mm512_store_si512(words[kInterleaved ? i / 4 * 8 + half * 4 + i % 4 : half * 16 + i], v[i]);
+  }
+}
 
 /// 64 whole numbers of a kInt8 row.
 [[gnu::always_inline]] inline Bytes Int8Weights(const std::byte* p) noexcept {

@@ -21,6 +21,9 @@ namespace {
 #include "kernels/avx512/fp8_codes.inl"
 #include "kernels/avx512_vnni/bytes.inl"
 #include "kernels/avx512_vnni/index.inl"
+#include "kernels/wide/byte_blocks.inl"
+#include "kernels/wide/byte_few.inl"
+#include "kernels/wide/byte_panel.inl"
 #include "kernels/wide/byte_linear.inl"
 
 /// What is not scored by bytes goes where it went before.
