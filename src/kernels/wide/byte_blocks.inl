@@ -51,7 +51,7 @@ struct ByteFold {
 // Where the weights of a block come from. Row n + o, the last one repeated; from column `at` on.
 
 /// Straight from the matrix, which also fetches what stands kAhead rows on, into the second cache. kAll: one pass takes every group.
-template <Format kFormat, bool kAll, int kAhead = kBytePanel>
+template <Format kFormat, bool kAll, int kAhead>
 struct CodedBytes {
   const std::byte* begin;
   std::int64_t row_bytes, last, columns;
@@ -67,7 +67,7 @@ struct CodedBytes {
   [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept {
     constexpr std::int64_t kStepBytes = RowBytes(kFormat, kStepColumns);
     const std::byte* codes = Row(o) + step * kStepBytes;
-    if constexpr (kAll) {
+    if constexpr (kAhead > 0) {
       if (kStepBytes >= 64 || step * kStepBytes % 64 == 0) __builtin_prefetch(codes + kAhead * row_bytes, 0, 2);
       if (kStepBytes >= 128) __builtin_prefetch(codes + kAhead * row_bytes + 64, 0, 2);
     }

@@ -141,7 +141,7 @@ template <Format kFormat, int kRows>
     return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, columns == kByteBlock ? kByteBlock / kStepColumns : steps, x));
   }
   return AddPasses(passes, scratch.start[block], [&](int pass) __attribute__((noinline)) {
-    return ByteTile<kRows, kOut, false>(CodedBytes<kFormat, false>(args, n, at, scratch.fold.shift[pass]), first, steps, x);
+    return ByteTile<kRows, kOut, false>(CodedBytes<kFormat, false, 0>(args, n, at, scratch.fold.shift[pass]), first, steps, x);
   });
 }
 

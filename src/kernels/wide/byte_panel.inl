@@ -69,10 +69,27 @@ template <int kRows, int kGroups>
   }
 }
 
+/// Fetches the next panel's block into the second cache, a line at a time, each tile its share: while they multiply, the memory has nothing else to do.
+template <Format kFormat>
+struct PanelFetch {
+  static constexpr std::int64_t kRowLines = RowBytes(kFormat, kByteBlock) / 64;
+  const std::byte* begin;
+  std::int64_t row_bytes, line, end;
+
+  [[gnu::always_inline]] PanelFetch(const ByteLinearArgs& args, std::int64_t n, std::int64_t at, std::int64_t outputs, std::int64_t tile, std::int64_t tiles) noexcept
+      : begin(args.weight.data + n * RowBytes(kFormat, args.weight.k) + RowBytes(kFormat, at)), row_bytes(RowBytes(kFormat, args.weight.k)),
+        line(outputs * kRowLines * tile / tiles), end(outputs * kRowLines * (tile + 1) / tiles) {}
+  [[gnu::always_inline]] void One() noexcept {
+    if (line >= end) return;
+    __builtin_prefetch(begin + line / kRowLines * row_bytes + line % kRowLines * 64, 0, 2);
+    ++line;
+  }
+};
+
 /// Adds one pass over a block of the panel to a tile's sums.
 template <Format kFormat, int kRows, int kGroups>
-[[gnu::noinline]] void AddPanelPass(const ByteLinearArgs& args, const PanelRange& range, std::int64_t tile, std::int64_t block, int pass, int passes,
-                                    PanelScratch& scratch) noexcept {
+[[gnu::noinline]] void AddPanelPass(const ByteLinearArgs& args, const PanelRange& range, std::int64_t n, std::int64_t tile, std::int64_t block, int pass,
+                                    int passes, PanelScratch& scratch) noexcept {
   const std::int64_t at = block * kByteBlock, columns = ColumnsFrom(at, args.weight.k), begin = range.TileBegin(tile);
   const std::int8_t* x[kRows];
   Ints sums[kRows][kGroups];
@@ -81,8 +98,13 @@ template <Format kFormat, int kRows, int kGroups>
     x[r] = ByteRow(args, range.first_row + begin + r) + at;
     for (Ints& sum : sums[r]) sum = SetInts(0);
   }
-#pragma GCC unroll 2
-  for (std::int64_t word = 0; word < columns / kWordColumns; ++word) AddWord<kRows, kGroups>(scratch, x, word, kWordColumns, sums);
+  const std::int64_t next = n + kGroups * kLanes, left = args.row_end - next < kGroups * kLanes ? args.row_end - next : kGroups * kLanes;
+  PanelFetch<kFormat> fetch(args, next, at, left, tile, range.tiles);
+  for (std::int64_t word = 0; word < columns / kWordColumns; ++word) {
+    AddWord<kRows, kGroups>(scratch, x, word, kWordColumns, sums);
+    fetch.One();
+    if (PanelFetch<kFormat>::kRowLines > 4) fetch.One();
+  }
   if (columns % kWordColumns != 0) AddWord<kRows, kGroups>(scratch, x, columns / kWordColumns, columns % kWordColumns, sums);
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -104,7 +126,7 @@ template <Format kFormat, int kRows, int kGroups>
 
 /// A panel's block: decoded output by output, as it lies in memory, then turned.
 template <bool kAll, bool kWhole, Format kFormat>
-[[gnu::always_inline]] inline void DecodePanel(const CodedBytes<kFormat, kAll>& source, std::int64_t groups, std::int64_t steps, PanelScratch& scratch) noexcept {
+[[gnu::always_inline]] inline void DecodePanel(const CodedBytes<kFormat, kAll, 0>& source, std::int64_t groups, std::int64_t steps, PanelScratch& scratch) noexcept {
   alignas(64) std::uint8_t lines[kLanes][kByteBlock];
   for (std::int64_t g = 0; g < groups; ++g) {
     for (std::int64_t o = 0; o < kLanes; ++o) {
@@ -156,11 +178,11 @@ template <Format kFormat, int kRows, int kGroups>
     if (passes == 0) return false;
     for (int pass = 0; pass < passes; ++pass) {
       if (passes == 1 && ColumnsFrom(at, args.weight.k) % kStepColumns == 0) {
-        DecodePanel<true, true>(CodedBytes<kFormat, true>(args, n, at, scratch.fold.shift[0]), kGroups, steps, scratch);
+        DecodePanel<true, true>(CodedBytes<kFormat, true, 0>(args, n, at, scratch.fold.shift[0]), kGroups, steps, scratch);
       } else {
-        DecodePanel<false, false>(CodedBytes<kFormat, false>(args, n, at, scratch.fold.shift[pass]), kGroups, steps, scratch);
+        DecodePanel<false, false>(CodedBytes<kFormat, false, 0>(args, n, at, scratch.fold.shift[pass]), kGroups, steps, scratch);
       }
-      for (std::int64_t tile = 0; tile < range.tiles; ++tile) AddPanelPass<kFormat, kRows, kGroups>(args, range, tile, block, pass, passes, scratch);
+      for (std::int64_t tile = 0; tile < range.tiles; ++tile) AddPanelPass<kFormat, kRows, kGroups>(args, range, n, tile, block, pass, passes, scratch);
     }
   }
   WritePanel<kFormat, kRows, kGroups>(args, range, n, scratch);
