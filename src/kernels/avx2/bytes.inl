@@ -100,19 +100,19 @@ template <bool kAll>
 
 inline constexpr auto kFp8Table = MakeFp8Table<0>();
 
-/// A row of the table is four look-ups of sixteen; an index outside of one has its highest bit set, which makes zero.
+/// A row of the table is four look-ups of sixteen, between which the index's two upper bits choose.
 [[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept {
+  static_assert(kFp8Window == 64);
   std::uint16_t row;
   __builtin_memcpy(&row, shift, sizeof(row));
   const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), begin = _mm256_set1_epi8(static_cast<char>(shift[2]));
   const __m256i index = _mm256_subs_epu8(_mm256_and_si256(codes, _mm256_set1_epi8(0x7F)), begin);
-  __m256i weights = _mm256_setzero_si256();
-#pragma GCC unroll 4
-  for (int i = 0; i < kFp8Window / 16; ++i) {
+  const auto found = [&](int i) __attribute__((always_inline)) {
     const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(kFp8Table.byte[0] + row + 16 * i));
-    const __m256i part = _mm256_adds_epu8(_mm256_sub_epi8(index, _mm256_set1_epi8(static_cast<char>(16 * i))), _mm256_set1_epi8(0x70));
-    weights = _mm256_or_si256(weights, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), part));
-  }
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), index);
+  };
+  const __m256i odd = _mm256_slli_epi16(index, 3), upper = _mm256_slli_epi16(index, 2);  // bits 4 and 5 as signs
+  const __m256i weights = _mm256_blendv_epi8(_mm256_blendv_epi8(found(0), found(1), odd), _mm256_blendv_epi8(found(2), found(3), odd), upper);
   return {_mm256_sign_epi8(weights, _mm256_or_si256(codes, _mm256_set1_epi8(1)))};
 }
 
