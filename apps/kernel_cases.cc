@@ -205,11 +205,11 @@ void AddIndexCases(hardware::Isa isa, int threads, std::vector<KernelCase>& case
 Result<WeightPool> WeightPool::Create() {
   WeightPool pool;
   TRY_ASSIGN(pool.region_, hardware::Region::Allocate(kPoolBytes, "the weights of a measurement"));
-  // In every byte the exponent of a number near 1, as fp8 and as the upper half of bf16; as fp4 two values.
+  // In every byte the exponent of a number near 1, as fp8 (a field of 7 or 8) and as the upper half of bf16; as fp4 two values.
   std::uint64_t state = 88172645463325252u;
   for (std::uint64_t at = 0; at < pool.region_.size(); at += 8) {
     state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    const std::uint64_t bytes = (state & 0x8787878787878787u) | 0x3838383838383838u;
+    const std::uint64_t below = ~state & 0x4040404040404040u, bytes = (state & 0xC7C7C7C7C7C7C7C7u) | below >> 1 | below >> 2 | below >> 3;
     std::memcpy(pool.region_.data() + at, &bytes, 8);
   }
   return pool;

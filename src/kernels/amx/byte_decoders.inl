@@ -87,7 +87,7 @@ struct Fp8Step {
     const std::byte* p = codes[o] + at;
     __builtin_prefetch(p + ahead, 0, 2);
     __builtin_prefetch(p + ahead + kLine, 0, 2);
-    _mm512_store_si512(ring[0][0] + o * kLine, Fp8Wholes<0>(p, shift[o]));
-    _mm512_store_si512(ring[1][0] + o * kLine, Fp8Wholes<0>(p + kLine, shift[o]));
+    _mm512_store_si512(ring[0][0] + o * kLine, Fp8Wholes<0, false>(p, shift[o]));
+    _mm512_store_si512(ring[1][0] + o * kLine, Fp8Wholes<0, false>(p + kLine, shift[o]));
   }
 };

@@ -130,15 +130,15 @@ template <Format kFormat>
 /// Shifts and scales of the panel's kFp8 block. False where a scale is too near the ends of fp32.
 [[gnu::noinline]] inline bool FoldFp8Block(const ByteLinearArgs& args, const BytePanel& panel, std::int64_t block, ByteTileScratch& scratch) noexcept {
   const std::int64_t at = block * kByteGroup, columns = args.weight.k - at < kByteGroup ? args.weight.k - at : kByteGroup;
-  bool moderate = true;
+  Folded folded = Folded::kPlain;
   for (std::int64_t o = 0; o < kPanel; o += kFp8Fold) {
     const std::uint8_t *rows[kFp8Fold], *scales[kFp8Fold];
     for (std::int64_t i = 0; i < kFp8Fold; ++i) {
       OpenFp8Row(args.weight, panel.n + o + i < args.row_end ? panel.n + o + i : args.row_end - 1, at, rows[i], scales[i]);
     }
-    moderate = FoldFp8Rows(rows, scales, columns, scratch.shift[block % 2] + o, scratch.weight_scale[block % 2] + o) && moderate;
+    folded = Worse(folded, FoldFp8Rows(rows, scales, columns, scratch.shift[block % 2] + o, scratch.weight_scale[block % 2] + o));
   }
-  return moderate;
+  return folded != Folded::kNot;
 }
 
 /// Shifts of `pass` and scales of the panel's block; how many passes it takes, or 0: more than there are, or scales too far out.

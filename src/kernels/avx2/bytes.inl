@@ -101,14 +101,13 @@ template <bool kAll>
 inline constexpr auto kFp8Table = MakeFp8Table<0>();
 
 /// A row of the table is four look-ups of sixteen, between which the index's two upper bits choose.
+template <bool kPlain>
 [[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept {
   static_assert(kFp8Window == 64);
-  std::uint16_t row;
-  __builtin_memcpy(&row, shift, sizeof(row));
-  const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), begin = _mm256_set1_epi8(static_cast<char>(shift[2]));
+  const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), begin = _mm256_set1_epi8(static_cast<char>(shift[0]));
   const __m256i index = _mm256_subs_epu8(_mm256_and_si256(codes, _mm256_set1_epi8(0x7F)), begin);
   const auto found = [&](int i) __attribute__((always_inline)) {
-    const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(kFp8Table.byte[0] + row + 16 * i));
+    const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(kFp8Table.byte[kPlain ? kPlainFp8Top : shift[1]] + 16 * i));
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), index);
   };
   const __m256i odd = _mm256_slli_epi16(index, 3), upper = _mm256_slli_epi16(index, 2);  // bits 4 and 5 as signs
@@ -133,7 +132,7 @@ inline constexpr std::int64_t kFp8Fold = 1;
   return 255 - _mm_extract_epi16(_mm_minpos_epu16(_mm_min_epu8(inverse, _mm_srli_epi16(inverse, 8))), 0);
 }
 
-[[gnu::always_inline]] inline bool FoldFp8Rows(const std::uint8_t* const (&rows)[kFp8Fold], const std::uint8_t* const (&scales)[kFp8Fold], std::int64_t columns,
+[[gnu::always_inline]] inline Folded FoldFp8Rows(const std::uint8_t* const (&rows)[kFp8Fold], const std::uint8_t* const (&scales)[kFp8Fold], std::int64_t columns,
                                                std::uint8_t (*shift)[4 * kFp8Blocks], float* weight_scale) noexcept {
   alignas(16) std::int32_t largest[kFp8Blocks];
   for (std::int64_t b = 0; b < kFp8Blocks; ++b) largest[b] = LargestFp8Code(rows[0] + 128 * b, columns - 128 * b);
@@ -142,16 +141,19 @@ inline constexpr std::int64_t kFp8Fold = 1;
   const __m128i pairs = _mm_max_epi32(sum, _mm_shuffle_epi32(sum, 0x4E)), top = _mm_max_epi32(pairs, _mm_shuffle_epi32(pairs, 0xB1));
   const __m128i relative = _mm_min_epi32(_mm_sub_epi32(top, scale), _mm_set1_epi32(kFp8Tops));
   const __m128i begin = _mm_max_epi32(_mm_sub_epi32(relative, _mm_set1_epi32(kFp8Reach)), _mm_setzero_si128());
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(shift), _mm_or_si128(_mm_slli_epi32(relative, 6), _mm_slli_epi32(begin, 16 + 3)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(shift), _mm_or_si128(_mm_slli_epi32(begin, 3), _mm_slli_epi32(relative, 8)));
   const std::int32_t whole = _mm_cvtsi128_si32(top);
   *weight_scale = __builtin_bit_cast(float, static_cast<std::uint32_t>(whole - kFp8TopBias + 127) << 23);
-  return whole >= kLeastFp8Top && whole <= kMostFp8Top;
+  if (whole < kLeastFp8Top || whole > kMostFp8Top) return Folded::kNot;
+  return _mm_movemask_epi8(_mm_cmplt_epi32(relative, _mm_set1_epi32(kPlainFp8Top))) == 0 ? Folded::kPlain : Folded::kByTable;
 }
 
-[[gnu::always_inline]] inline Ints SumEachBytes(const ByteSums (&a)[kByteTileSums]) noexcept {
-  const __m256i first = _mm256_hadd_epi32(_mm256_hadd_epi32(a[0].v, a[1].v), _mm256_hadd_epi32(a[2].v, a[3].v));
-  const __m256i second = _mm256_hadd_epi32(_mm256_hadd_epi32(a[4].v, a[5].v), _mm256_hadd_epi32(a[6].v, a[7].v));
-  return {_mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20), _mm256_permute2x128_si256(first, second, 0x31)), _mm256_setzero_si256()};
+[[gnu::always_inline]] inline ByteSums SumFour(const ByteSums* a) noexcept {
+  return {_mm256_hadd_epi32(_mm256_hadd_epi32(a[0].v, a[1].v), _mm256_hadd_epi32(a[2].v, a[3].v))};
+}
+[[gnu::always_inline]] inline Ints JoinFours(const ByteSums (&fours)[kByteTileSums / 4]) noexcept {
+  const __m256i a = fours[0].v, b = fours[1].v;
+  return {_mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31)), _mm256_setzero_si256()};
 }
 [[gnu::always_inline]] inline Lanes ToFloats(Ints a) noexcept { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
 [[gnu::always_inline]] inline std::int32_t SumBytes(ByteSums) noexcept { return 0; }  // no offset, nothing to correct

@@ -4,13 +4,11 @@ template <int kOffset>
 inline constexpr auto kFp8Table = MakeFp8Table<kOffset>();
 
 /// kOffset (0 or 128) + the whole numbers that `shift` (FoldFp8Rows) makes of 64 codes.
-template <int kOffset>
+template <int kOffset, bool kPlain>
 [[gnu::always_inline]] inline __m512i Fp8Wholes(const std::byte* p, const std::uint8_t* shift) noexcept {
-  std::uint16_t row;
-  __builtin_memcpy(&row, shift, sizeof(row));
-  const __m512i codes = _mm512_loadu_si512(p), begin = _mm512_set1_epi8(static_cast<char>(shift[2]));
+  const __m512i codes = _mm512_loadu_si512(p), begin = _mm512_set1_epi8(static_cast<char>(shift[0]));
   const __m512i index = _mm512_subs_epu8(_mm512_and_si512(codes, _mm512_set1_epi8(0x7F)), begin);
-  const __m512i wholes = _mm512_permutexvar_epi8(index, _mm512_load_si512(kFp8Table<kOffset>.byte[0] + row));
+  const __m512i wholes = _mm512_permutexvar_epi8(index, _mm512_load_si512(kFp8Table<kOffset>.byte[kPlain ? kPlainFp8Top : shift[1]]));
   return _mm512_mask_sub_epi8(wholes, _mm512_movepi8_mask(codes), _mm512_setzero_si512(), wholes);  // 128 + w becomes 128 − w, modulo 256
 }
 
@@ -49,9 +47,9 @@ template <int kHalf> [[gnu::always_inline]] inline __m512i LargerHalves(__m512i 
   return _mm512_and_si512(_mm512_max_epu8(halves, _mm512_srli_epi32(halves, 8)), _mm512_set1_epi32(0x7F));
 }
 
-/// Of four rows' group: shift[i] = for each block where its row of the table begins (two bytes), and where its window does (one byte);
-/// weight_scale[i] = what the whole numbers are multiplied with. False where one of those is too near the ends of fp32.
-[[gnu::always_inline]] inline bool FoldFp8Rows(const std::uint8_t* const (&rows)[kFp8Fold], const std::uint8_t* const (&scales)[kFp8Fold], std::int64_t columns,
+/// Of four rows' group: shift[i] = for each block where its window begins (a byte), and its row of the table (a byte);
+/// weight_scale[i] = what the whole numbers are multiplied with.
+[[gnu::always_inline]] inline Folded FoldFp8Rows(const std::uint8_t* const (&rows)[kFp8Fold], const std::uint8_t* const (&scales)[kFp8Fold], std::int64_t columns,
                                                std::uint8_t (*shift)[4 * kFp8Blocks], float* weight_scale) noexcept {
   const __m512i code = columns == kByteGroup ? LargestFp8Codes(rows, kByteGroup) : LargestFp8Codes(rows, columns);
   const __m128i scale_codes = _mm_setr_epi32(Fp8ScaleCodes(scales[0], columns), Fp8ScaleCodes(scales[1], columns), Fp8ScaleCodes(scales[2], columns),
@@ -61,9 +59,10 @@ template <int kHalf> [[gnu::always_inline]] inline __m512i LargerHalves(__m512i 
   const __m512i pairs = _mm512_max_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_BADC)), top = _mm512_max_epi32(pairs, _mm512_shuffle_epi32(pairs, _MM_PERM_CDAB));
   const __m512i relative = _mm512_min_epi32(_mm512_sub_epi32(top, scale), _mm512_set1_epi32(kFp8Tops));
   const __m512i begin = _mm512_max_epi32(_mm512_sub_epi32(relative, _mm512_set1_epi32(kFp8Reach)), _mm512_setzero_si512());
-  _mm512_storeu_si512(shift, _mm512_or_si512(_mm512_slli_epi32(relative, 6), _mm512_slli_epi32(begin, 16 + 3)));
+  _mm512_storeu_si512(shift, _mm512_or_si512(_mm512_slli_epi32(begin, 3), _mm512_slli_epi32(relative, 8)));
   const __m512i exponent = _mm512_slli_epi32(_mm512_sub_epi32(top, _mm512_set1_epi32(kFp8TopBias - 127)), 23);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(weight_scale), _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, exponent)));
   const __m512i above = _mm512_sub_epi32(top, _mm512_set1_epi32(kLeastFp8Top));
-  return _mm512_cmpgt_epu32_mask(above, _mm512_set1_epi32(kMostFp8Top - kLeastFp8Top)) == 0;
+  if (_mm512_cmpgt_epu32_mask(above, _mm512_set1_epi32(kMostFp8Top - kLeastFp8Top)) != 0) return Folded::kNot;
+  return _mm512_cmplt_epi32_mask(relative, _mm512_set1_epi32(kPlainFp8Top)) == 0 ? Folded::kPlain : Folded::kByTable;
 }

@@ -90,23 +90,26 @@ template <bool kAll>
 }
 
 /// 64 e4m3 codes.
-[[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept { return {Fp8Wholes<kWeightOffset>(p, shift)}; }
+template <bool kPlain>
+[[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept { return {Fp8Wholes<kWeightOffset, kPlain>(p, shift)}; }
 
-template <int kHalf> [[gnu::always_inline]] inline __m512i AddIntHalves(__m512i a, __m512i b) noexcept {
+[[gnu::always_inline]] inline __m512i AddNeighbours(__m512i a, __m512i b) noexcept {
   const __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
-  if constexpr (kHalf == 8) return _mm512_add_epi32(_mm512_mask_blend_epi32(0xFF00, a, b), _mm512_shuffle_i32x4(a, b, 0x4E));
-  if constexpr (kHalf == 4) return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xDD));
-  if constexpr (kHalf == 2) return _mm512_add_epi32(_mm512_mask_blend_epi32(0xCCCC, a, b), _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x4E)));
   return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)), _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xDD)));
 }
-/// Lane i: the lanes of a[i] added.
-[[gnu::always_inline]] inline Ints SumEachBytes(const ByteSums (&a)[kByteTileSums]) noexcept {
-  __m512i fours[4];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    fours[i] = AddIntHalves<4>(AddIntHalves<8>(a[i].v, a[4 + i].v), AddIntHalves<8>(a[8 + i].v, a[12 + i].v));
+/// In every 128 bits, the four lanes of each of four added.
+[[gnu::always_inline]] inline ByteSums SumFour(const ByteSums* a) noexcept {
+  return {AddNeighbours(AddNeighbours(a[0].v, a[1].v), AddNeighbours(a[2].v, a[3].v))};
+}
+/// Lane 4·i + j: lane j of every 128 bits of fours[i] added.
+[[gnu::always_inline]] inline Ints JoinFours(const ByteSums (&fours)[kByteTileSums / 4]) noexcept {
+  __m512i pairs[2];
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const __m512i a = fours[2 * i].v, b = fours[2 * i + 1].v;
+    pairs[i] = _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xEE));
   }
-  return {AddIntHalves<1>(AddIntHalves<2>(fours[0], fours[1]), AddIntHalves<2>(fours[2], fours[3]))};
+  return {_mm512_add_epi32(_mm512_shuffle_i32x4(pairs[0], pairs[1], 0x88), _mm512_shuffle_i32x4(pairs[0], pairs[1], 0xDD))};
 }
 [[gnu::always_inline]] inline Lanes ToFloats(Ints a) noexcept { return {_mm512_cvtepi32_ps(a.v)}; }
 /// The whole numbers of all lanes added.

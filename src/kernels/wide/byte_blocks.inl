@@ -50,8 +50,8 @@ struct ByteFold {
 
 // Where the weights of a block come from. Row n + o, the last one repeated; from column `at` on.
 
-/// Straight from the matrix, which also fetches what stands kAhead rows on, into the second cache. kAll: one pass takes every group.
-template <Format kFormat, bool kAll, int kAhead>
+/// Straight from the matrix, which also fetches what stands kAhead rows on, into the second cache. kPlain: see Passes.
+template <Format kFormat, bool kPlain, int kAhead>
 struct CodedBytes {
   const std::byte* begin;
   std::int64_t row_bytes, last, columns;
@@ -78,11 +78,11 @@ struct CodedBytes {
       codes = rest;
     }
     if constexpr (kFormat == Format::kFp4) {
-      Fp4Weights<kAll>(codes, shift[o] + step * kStepColumns / kFp4Group, w);
+      Fp4Weights<kPlain>(codes, shift[o] + step * kStepColumns / kFp4Group, w);
     } else if constexpr (kFormat == Format::kFp8) {
       const std::uint8_t* of_block = shift[o] + step * kStepColumns / kActivationGroup * kFp8ShiftBytes;
-      w[0] = Fp8Weights(codes, of_block);
-      w[1] = Fp8Weights(codes + kByteColumns, of_block);
+      w[0] = Fp8Weights<kPlain>(codes, of_block);
+      w[1] = Fp8Weights<kPlain>(codes + kByteColumns, of_block);
     } else {
       w[0] = Int8Weights(codes);
       w[1] = Int8Weights(codes + kByteColumns);
@@ -110,21 +110,28 @@ struct BlockShifts {
   return {shift, least, 255 - _mm_extract_epi16(_mm_minpos_epu16(inverse_pairs), 0)};
 }
 
-/// The same of the kFp8Fold rows from n + o. False where a scale is too near the ends of fp32.
-[[gnu::always_inline]] inline bool FoldFp8Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t o, std::int64_t at, ByteFold& fold) noexcept {
+/// The same of the kFp8Fold rows from n + o. Never inlined: it is called from many places, whose code would outgrow the instruction cache.
+[[gnu::noinline]] inline Folded FoldFp8Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t o, std::int64_t at, ByteFold& fold) noexcept {
   const std::uint8_t *rows[kFp8Fold], *scales[kFp8Fold];
   for (std::int64_t i = 0; i < kFp8Fold; ++i) OpenFp8Row(args.weight, n + o + i < args.row_end ? n + o + i : args.row_end - 1, at, rows[i], scales[i]);
   return FoldFp8Rows(rows, scales, ColumnsFrom(at, args.weight.k), fold.shift[0] + o, fold.weight_scale + o);
 }
 
-/// Shifts and scales of `outputs` rows from n in the block of column `at`; how many passes it takes, or 0: more than there are, or scales too far out.
+/// The passes over a block; none where there would be too many, or where scales are too far out. Plain: one, which takes every group of kFp4, and every
+/// block of kFp8 by the same table.
+struct Passes {
+  int count;
+  bool plain;
+};
+
+/// Shifts and scales of `outputs` rows from n in the block of column `at`; the passes that it takes.
 template <Format kFormat>
-[[gnu::always_inline]] inline int BlockPasses(const ByteLinearArgs& args, std::int64_t n, std::int64_t outputs, std::int64_t at, ByteFold& fold) noexcept {
-  if constexpr (kFormat == Format::kInt8) return 1;
+[[gnu::always_inline]] inline Passes BlockPasses(const ByteLinearArgs& args, std::int64_t n, std::int64_t outputs, std::int64_t at, ByteFold& fold) noexcept {
+  if constexpr (kFormat == Format::kInt8) return {1, true};
   if constexpr (kFormat == Format::kFp8) {
-    bool moderate = true;
-    for (std::int64_t o = 0; o < outputs; o += kFp8Fold) moderate = FoldFp8Outputs(args, n, o, at, fold) && moderate;
-    return moderate ? 1 : 0;
+    Folded folded = Folded::kPlain;
+    for (std::int64_t o = 0; o < outputs; o += kFp8Fold) folded = Worse(folded, FoldFp8Outputs(args, n, o, at, fold));
+    return {folded == Folded::kNot ? 0 : 1, folded == Folded::kPlain};
   }
   const std::int64_t groups = (args.weight.k + kFp4Group - 1) / kFp4Group, left = groups - at / kFp4Group;
   __m128i shifts[kBytePanel];
@@ -139,8 +146,8 @@ template <Format kFormat>
     _mm_store_si128(reinterpret_cast<__m128i*>(fold.shift[0][o]), _mm_slli_epi16(block.shift, 4));
     fold.weight_scale[o] = __builtin_bit_cast(float, static_cast<std::uint32_t>(block.least - 1) << 23);  // the weights are twice their values
   }
-  if (spread > kMostSpread || least < 127 - kModerateByteExponent || most > 127 + kModerateByteExponent) return 0;
-  if (spread < kPassShifts) return 1;
+  if (spread > kMostSpread || least < 127 - kModerateByteExponent || most > 127 + kModerateByteExponent) return {0, false};
+  if (spread < kPassShifts) return {1, true};
   for (int pass = 0; pass <= spread / kPassShifts; ++pass) {
     for (std::int64_t o = 0; o < outputs; ++o) {
       const __m128i relative = _mm_sub_epi8(shifts[o], _mm_set1_epi8(static_cast<char>(pass * kPassShifts)));
@@ -149,7 +156,7 @@ template <Format kFormat>
       _mm_store_si128(reinterpret_cast<__m128i*>(fold.shift[pass][o]), shift);
     }
   }
-  return spread / kPassShifts + 1;
+  return {spread / kPassShifts + 1, false};
 }
 
 /// sum + the block's t, in the order of the format; of kInt8 whole numbers until the end.

@@ -42,42 +42,51 @@ template <Format kFormat>
 /// Sum o · kRows + r of a block's first `steps` steps: output first + o, row r of x. The lanes of what the tile does not fill are zero.
 template <int kRows, int kOut, bool kWhole, class Source>
 [[gnu::always_inline]] inline Ints ByteTile(const Source& source, std::int64_t first, std::int64_t steps, const std::int8_t (*x)[kByteBlock]) noexcept {
+  ByteSums fours[kByteTileSums / 4];
+  if constexpr (kRows < kByteTileRows && 4 % kRows == 0) {
+    // Four sums at a time, an output after the other: decoding is most of the work, and takes the registers.
+#pragma GCC unroll 1
+    for (int four = 0; four < kByteTileSums / 4; ++four) {
+      ByteSums sums[4] = {NoByteSums(), NoByteSums(), NoByteSums(), NoByteSums()};
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i += kRows) {
+        const std::int64_t o = first + (4 * four + i) / kRows;
+        source.Open(o);
+#pragma GCC unroll 4
+        for (std::int64_t step = 0; step < steps; ++step) {
+          Bytes weight[2];
+          source.template Load<kWhole>(o, step, weight);
+#pragma GCC unroll 2
+          for (int r = 0; r < kRows; ++r) {
+            const std::int8_t* xs = x[r] + step * kStepColumns;
+            sums[i + r] = DotBytes(weight[1], LoadBytes(xs + kByteColumns), DotBytes(weight[0], LoadBytes(xs), sums[i + r]));
+          }
+        }
+      }
+      fours[four] = SumFour(sums);
+    }
+    return JoinFours(fours);
+  }
   ByteSums sums[kByteTileSums];
 #pragma GCC unroll 16
   for (ByteSums& sum : sums) sum = NoByteSums();
-  if constexpr (kRows < kByteTileRows) {
-    // Sums of one output at a time: decoding is most of the work.
-#pragma GCC unroll 16
-    for (int o = 0; o < kOut; ++o) {
-      source.Open(first + o);
+  for (std::int64_t step = 0; step < steps; ++step) {
+    Bytes weight[kOut][2];
 #pragma GCC unroll 4
-      for (std::int64_t step = 0; step < steps; ++step) {
-        Bytes weight[2];
-        source.template Load<kWhole>(first + o, step, weight);
-#pragma GCC unroll 4
-        for (int r = 0; r < kRows; ++r) {
-          const std::int8_t* xs = x[r] + step * kStepColumns;
-          sums[o * kRows + r] = DotBytes(weight[1], LoadBytes(xs + kByteColumns), DotBytes(weight[0], LoadBytes(xs), sums[o * kRows + r]));
-        }
-      }
-    }
-  } else {
-    for (std::int64_t step = 0; step < steps; ++step) {
-      Bytes weight[kOut][2];
-#pragma GCC unroll 4
-      for (int o = 0; o < kOut; ++o) source.template Load<kWhole>(first + o, step, weight[o]);
+    for (int o = 0; o < kOut; ++o) source.template Load<kWhole>(first + o, step, weight[o]);
 #pragma GCC unroll 2
-      for (int half = 0; half < 2; ++half) {
+    for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          const Bytes xs = LoadBytes(x[r] + step * kStepColumns + half * kByteColumns);
+      for (int r = 0; r < kRows; ++r) {
+        const Bytes xs = LoadBytes(x[r] + step * kStepColumns + half * kByteColumns);
 #pragma GCC unroll 4
-          for (int o = 0; o < kOut; ++o) sums[o * kRows + r] = DotBytes(weight[o][half], xs, sums[o * kRows + r]);
-        }
+        for (int o = 0; o < kOut; ++o) sums[o * kRows + r] = DotBytes(weight[o][half], xs, sums[o * kRows + r]);
       }
     }
   }
-  return SumEachBytes(sums);
+#pragma GCC unroll 4
+  for (int four = 0; four < kByteTileSums / 4; ++four) fours[four] = SumFour(sums + 4 * four);
+  return JoinFours(fours);
 }
 
 /// kFp8 that is folded where it is read, while its codes are in the first cache.
@@ -87,10 +96,10 @@ struct FoldedFp8Bytes {
   const ByteLinearArgs& args;
   std::int64_t n, at;
   ByteFold& fold;
-  bool& moderate;
+  Folded& folded;
 
   [[gnu::always_inline]] void Open(std::int64_t o) const noexcept {
-    if (o % kFp8Fold == 0) moderate = FoldFp8Outputs(args, n, o, at, fold) && moderate;
+    if (o % kFp8Fold == 0) folded = Worse(folded, FoldFp8Outputs(args, n, o, at, fold));
   }
   template <bool kWhole>
   [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept { codes.template Load<kWhole>(o, step, w); }
@@ -132,15 +141,15 @@ inline constexpr int kFewTiles = kRows > kByteTileRows ? 2 : 1;
 
 /// What a block adds to a tile of `outputs` from n + first on.
 template <Format kFormat, int kRows>
-[[gnu::always_inline]] inline Ints FewBlock(const ByteLinearArgs& args, std::int64_t n, std::int64_t first, std::int64_t block, int passes, FewScratch& scratch) noexcept {
+[[gnu::always_inline]] inline Ints FewBlock(const ByteLinearArgs& args, std::int64_t n, std::int64_t first, std::int64_t block, Passes passes, FewScratch& scratch) noexcept {
   constexpr int kOut = kFewOutputs<kRows>, kAhead = kOut * kFewTiles<kRows>;
   const std::int64_t at = block * kByteBlock, columns = ColumnsFrom(at, args.weight.k), steps = StepsFrom(at, args.weight.k);
   const std::int8_t(*x)[kByteBlock] = scratch.x + block * kRows;
-  if (passes == 1 && columns % kStepColumns == 0) {
+  if (passes.plain && columns % kStepColumns == 0) {
     const CodedBytes<kFormat, true, kAhead> source(args, n, at, scratch.fold.shift[0]);
     return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, columns == kByteBlock ? kByteBlock / kStepColumns : steps, x));
   }
-  return AddPasses(passes, scratch.start[block], [&](int pass) __attribute__((noinline)) {
+  return AddPasses(passes.count, scratch.start[block], [&](int pass) __attribute__((noinline)) {
     return ByteTile<kRows, kOut, false>(CodedBytes<kFormat, false, 0>(args, n, at, scratch.fold.shift[pass]), first, steps, x);
   });
 }
@@ -154,18 +163,19 @@ template <Format kFormat, int kRows>
   for (Lanes& of_tile : sum) of_tile = Zero();
   for (std::int64_t block = 0; block < range.blocks; ++block) {
     const std::int64_t at = block * kByteBlock;
-    if constexpr (kFormat == Format::kFp8 && kRows < kByteTileRows) {
+    if constexpr (kFormat == Format::kFp8 && kRows < kByteTileRows && 4 % kRows == 0) {
       if (ColumnsFrom(at, args.weight.k) == kByteBlock) {
-        bool moderate = true;
-        const FoldedFp8Bytes<kOut> source{{args, n, at, fold.shift[0]}, args, n, at, fold, moderate};
-        const Ints t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kStepColumns, scratch.x + block * kRows));
-        if (!moderate) return false;
+        Folded folded = Folded::kPlain;
+        const FoldedFp8Bytes<kOut> source{{args, n, at, fold.shift[0]}, args, n, at, fold, folded};
+        Ints t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kStepColumns, scratch.x + block * kRows));
+        if (folded == Folded::kNot) return false;
+        if (folded == Folded::kByTable) t = FewBlock<kFormat, kRows>(args, n, 0, block, {1, false}, scratch);
         sum[0] = AddByteBlock<kFormat>(t, Load(scratch.x_scale[block]), ForRowsOf<kRows>(fold.weight_scale), sum[0]);
         continue;
       }
     }
-    const int passes = BlockPasses<kFormat>(args, n, kOut * kTiles, at, fold);
-    if (passes == 0) return false;
+    const Passes passes = BlockPasses<kFormat>(args, n, kOut * kTiles, at, fold);
+    if (passes.count == 0) return false;
 #pragma GCC unroll 1
     for (int tile = 0; tile < kTiles; ++tile) {
       const Ints t = FewBlock<kFormat, kRows>(args, n, tile * kOut, block, passes, scratch);

@@ -125,8 +125,8 @@ template <Format kFormat, int kRows, int kGroups>
 }
 
 /// A panel's block: decoded output by output, as it lies in memory, then turned.
-template <bool kAll, bool kWhole, Format kFormat>
-[[gnu::always_inline]] inline void DecodePanel(const CodedBytes<kFormat, kAll, 0>& source, std::int64_t groups, std::int64_t steps, PanelScratch& scratch) noexcept {
+template <bool kPlain, bool kWhole, Format kFormat>
+[[gnu::always_inline]] inline void DecodePanel(const CodedBytes<kFormat, kPlain, 0>& source, std::int64_t groups, std::int64_t steps, PanelScratch& scratch) noexcept {
   alignas(64) std::uint8_t lines[kLanes][kByteBlock];
   for (std::int64_t g = 0; g < groups; ++g) {
     for (std::int64_t o = 0; o < kLanes; ++o) {
@@ -174,15 +174,15 @@ template <Format kFormat, int kRows, int kGroups>
   __builtin_memset(scratch.sum, 0, static_cast<std::size_t>(range.tiles * kRows) * sizeof(scratch.sum[0]));
   for (std::int64_t block = 0; block < range.blocks; ++block) {
     const std::int64_t at = block * kByteBlock, steps = StepsFrom(at, args.weight.k);
-    const int passes = BlockPasses<kFormat>(args, n, kGroups * kLanes, at, scratch.fold);
-    if (passes == 0) return false;
-    for (int pass = 0; pass < passes; ++pass) {
-      if (passes == 1 && ColumnsFrom(at, args.weight.k) % kStepColumns == 0) {
+    const Passes passes = BlockPasses<kFormat>(args, n, kGroups * kLanes, at, scratch.fold);
+    if (passes.count == 0) return false;
+    for (int pass = 0; pass < passes.count; ++pass) {
+      if (passes.plain && ColumnsFrom(at, args.weight.k) % kStepColumns == 0) {
         DecodePanel<true, true>(CodedBytes<kFormat, true, 0>(args, n, at, scratch.fold.shift[0]), kGroups, steps, scratch);
       } else {
         DecodePanel<false, false>(CodedBytes<kFormat, false, 0>(args, n, at, scratch.fold.shift[pass]), kGroups, steps, scratch);
       }
-      for (std::int64_t tile = 0; tile < range.tiles; ++tile) AddPanelPass<kFormat, kRows, kGroups>(args, range, n, tile, block, pass, passes, scratch);
+      for (std::int64_t tile = 0; tile < range.tiles; ++tile) AddPanelPass<kFormat, kRows, kGroups>(args, range, n, tile, block, pass, passes.count, scratch);
     }
   }
   WritePanel<kFormat, kRows, kGroups>(args, range, n, scratch);

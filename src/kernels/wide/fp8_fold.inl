@@ -6,6 +6,10 @@ inline constexpr int kModerateByteExponent = 50;
 /// Tops from here to there keep products of scales far from the ends of fp32.
 inline constexpr int kLeastFp8Top = kFp8TopBias - kModerateByteExponent, kMostFp8Top = kFp8TopBias + kModerateByteExponent;
 
+/// What folding finds of a group: scales too near the ends of fp32, blocks so far below their row's top that they need a table of their own, neither.
+enum class Folded { kNot, kByTable, kPlain };
+[[gnu::always_inline]] inline Folded Worse(Folded a, Folded b) noexcept { return a < b ? a : b; }
+
 /// Where the codes and the scales of row n lie from column `at` on, a multiple of kByteGroup.
 [[gnu::always_inline]] inline void OpenFp8Row(const Matrix& w, std::int64_t n, std::int64_t at, const std::uint8_t*& codes, const std::uint8_t*& scales) noexcept {
   codes = reinterpret_cast<const std::uint8_t*>(w.data) + n * w.k + at;

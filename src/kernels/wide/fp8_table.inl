@@ -11,6 +11,9 @@ inline constexpr std::int64_t kFp8Blocks = kByteGroup / kActivationGroup;
 /// The first code of the window of a block whose group's top is `relative_top` above its scale.
 constexpr int Fp8WindowBegin(int relative_top) noexcept { return relative_top > kFp8Reach ? 8 * (relative_top - kFp8Reach) : 0; }
 
+/// From this relative top on a window holds no subnormal numbers, and all windows are alike.
+inline constexpr int kPlainFp8Top = kFp8Reach + 1;
+
 /// kOffset + the whole number of every index, a row for each relative top.
 template <int kOffset>
 struct Fp8Table {
