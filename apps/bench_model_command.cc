@@ -68,7 +68,7 @@ Status RunBenchModel(const BenchModelFlags& flags) {
   if (!std::isfinite(flags.plan.seconds)) return diagnostics::InvalidInput("--seconds: expected a number from 0.1 up, found none");
   ModelFlags quiet = flags.model;
   quiet.verify = false;  // it would read every weight, which is what "open" must not
-  ModelReport report{.model = {}, .arithmetic = flags.model.arithmetic, .runs = {}};
+  ModelReport report{.model = {}, .arithmetic = {}, .runs = {}};
   const std::uint64_t files_before = ResidentBytes("Rss") - ResidentBytes("Anonymous");
   auto start = std::chrono::steady_clock::now();
   TRY_ASSIGN(library::OpenedModel opened, OpenCheckpoint(quiet));
@@ -77,6 +77,7 @@ Status RunBenchModel(const BenchModelFlags& flags) {
   report.resident_after_open = files - std::min(files_before, files);
   report.mapped_bytes = opened.checkpoint->TotalBytes();
   report.model = opened.folder.string();
+  report.arithmetic = ArithmeticName(opened.arithmetic);
 
   ModelRunPlan plan = flags.plan;
   TRY_ASSIGN(plan.contexts, ContextsOf(flags, opened.checkpoint->config().max_positions));

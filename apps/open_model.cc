@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "diagnostics/log.h"
 #include "hardware/cpu.h"
@@ -27,19 +29,32 @@ Result<std::filesystem::path> BundledModel() {
   return diagnostics::NotFound("the bundled model models/plankton was not found beside the program; name a model with --model, or set BALEEN_HOME to the repository");
 }
 
-model::Arithmetic ArithmeticNamed(const std::string& name) {
-  return name == "exact" ? model::Arithmetic::kExact : name == "fast" ? model::Arithmetic::kFast : model::Arithmetic::kOfficial;
+constexpr std::pair<const char*, model::Arithmetic> kArithmetics[] = {
+    {"exact", model::Arithmetic::kExact}, {"official", model::Arithmetic::kOfficial}, {"fast", model::Arithmetic::kFast}};
+
+std::optional<model::Arithmetic> ArithmeticNamed(const std::string& name) {
+  for (const auto& [known, arithmetic] : kArithmetics) {
+    if (name == known) return arithmetic;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
+
+const char* ArithmeticName(model::Arithmetic arithmetic) noexcept {
+  for (const auto& [name, known] : kArithmetics) {
+    if (known == arithmetic) return name;
+  }
+  return "";
+}
 
 void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model) {
   CLI::Option* model = command.add_option("--model", flags.model, has_default_model ? "Model folder or hub id in the local cache (default: the bundled model)"
                                                                                      : "Model folder, or hub id in the local cache");
   model->check([](const std::string& name) { return name.empty() ? std::string("expected a folder or hub id, found nothing") : std::string(); });
   if (!has_default_model) model->required();
-  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes), exact (fp32, nothing quantised) or fast (FP8 and FP4 weights times int8 activations)")
-      ->check(CLI::IsMember({"exact", "official", "fast"}))
+  command.add_option("--arithmetic", flags.arithmetic, "official (as the vendor computes), exact (fp32, nothing quantised), fast (FP8 and FP4 weights times int8 activations) or auto (fast for models of 2,048 channels and more, else official)")
+      ->check(CLI::IsMember({"exact", "official", "fast", "auto"}))
       ->capture_default_str();
   command.add_option("--threads", flags.threads, "Threads (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   command.add_option("--pin", flags.pin, "Hold each thread on a core (on), on a NUMA node where there are several (auto), or nowhere (off); default: BALEEN_PIN, else auto")
@@ -79,13 +94,13 @@ Status LoadTransformer(library::OpenedModel& opened, const ModelFlags& flags, co
   TRY_ASSIGN(opened.transformer, model::Transformer::Load(*opened.checkpoint, *opened.device, opened.arithmetic, limits, opened.place));
   const model::MemoryPlan& plan = opened.transformer->memory_plan();
   if (flags.verbose) {
-    std::fprintf(stderr, "Memory, taken before the first token (%s, %d threads):\n%s", std::string(hardware::IsaName(opened.device->isa())).c_str(),
-                 opened.device->workers().threads(), plan.Text(sequences, limits.context).c_str());
+    std::fprintf(stderr, "Memory, taken before the first token (%s, %d threads, %s arithmetic):\n%s", std::string(hardware::IsaName(opened.device->isa())).c_str(),
+                 opened.device->workers().threads(), ArithmeticName(opened.arithmetic), plan.Text(sequences, limits.context).c_str());
   } else {
     char line[160];
-    std::snprintf(line, sizeof line, "memory: %.1f MiB of weights %s, %.1f MiB beyond them for %lld tokens (--verbose lists it)",
+    std::snprintf(line, sizeof line, "memory: %.1f MiB of weights %s, %.1f MiB beyond them for %lld tokens, %s arithmetic (--verbose lists it)",
                   static_cast<double>(plan.Matrices()) / 1048576.0, plan.packed_weights > 0 ? "packed" : "mapped", static_cast<double>(plan.BeyondWeights(sequences)) / 1048576.0,
-                  static_cast<long long>(limits.context));
+                  static_cast<long long>(limits.context), ArithmeticName(opened.arithmetic));
     diagnostics::Note(line);
   }
   if (flags.verbose && plan.packed_weights > 0) {

@@ -14,13 +14,16 @@ namespace baleen::apps {
 /// The flags that every command with a model understands.
 struct ModelFlags {
   std::string model;                     // folder or hub id; empty = the bundled model where the command allows it
-  std::string arithmetic = "official";   // exact | official
+  std::string arithmetic = "auto";       // exact | official | fast | auto
   int threads = 0;                       // 0 = BALEEN_THREADS, else every core
   std::string pin;                       // auto | on | off; empty = BALEEN_PIN, else auto
   std::string weights;                   // auto | mapped | packed; empty = BALEEN_WEIGHTS, else auto
   bool verify = true;                    // look for NaN codes and scales before the first token
   bool verbose = false;                  // print the memory plan
 };
+
+/// What --arithmetic calls it.
+const char* ArithmeticName(model::Arithmetic arithmetic) noexcept;
 
 /// Adds --model, --arithmetic, --threads, --pin, --weights, --no-verify and --verbose. has_default_model: --model may be left out.
 void AddModelFlags(CLI::App& command, ModelFlags& flags, bool has_default_model);

@@ -79,6 +79,7 @@ enum class Drafts {
 };
 
 enum class Arithmetic {
+  kAuto,      // the fastest that is no further from exact than official is: fast for models of 2,048 channels and more, else official
   kOfficial,  // with the vendor's roundings and quantisers
   kExact,     // fp32 throughout, nothing quantised
   kFast,      // as official, but FP8 and FP4 weights multiply int8 activations
@@ -96,7 +97,7 @@ struct Options {
   std::uint64_t cache_bytes = std::uint64_t{16} << 30;  // that the folder may hold
   std::int64_t waiting_requests = 1024;                 // beyond so many a submission is refused
   Drafts drafts = Drafts::kAuto;
-  Arithmetic arithmetic = Arithmetic::kOfficial;
+  Arithmetic arithmetic = Arithmetic::kAuto;
   bool verify = true;  // search the weights for NaN first, which reads them once; not done if they exceed the memory
 };
 

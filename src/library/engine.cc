@@ -76,16 +76,18 @@ std::optional<DrafterKind> DrafterOf(Drafts drafts) {
   return std::nullopt;
 }
 
-model::Arithmetic ArithmeticOf(Arithmetic arithmetic) {
+std::optional<model::Arithmetic> ArithmeticOf(Arithmetic arithmetic) {
   switch (arithmetic) {
     case Arithmetic::kExact:
       return model::Arithmetic::kExact;
     case Arithmetic::kOfficial:
       return model::Arithmetic::kOfficial;
     case Arithmetic::kFast:
+      return model::Arithmetic::kFast;
+    case Arithmetic::kAuto:
       break;
   }
-  return model::Arithmetic::kFast;
+  return std::nullopt;
 }
 
 Drafts DraftsOf(DrafterKind kind) { return kind == DrafterKind::kMtp ? Drafts::kMtp : kind == DrafterKind::kDspark ? Drafts::kDspark : Drafts::kOff; }

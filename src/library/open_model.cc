@@ -85,7 +85,7 @@ hardware::Pinning PinningOf(Pin pin, const hardware::Topology& topology) noexcep
 }  // namespace
 
 Result<OpenedModel> OpenModel(const ModelSettings& settings) {
-  OpenedModel opened{.arithmetic = settings.arithmetic};
+  OpenedModel opened;
   if (settings.model.empty()) return InvalidInput("model: expected a folder or a hub id, found nothing");
   TRY_ASSIGN(const int threads, ThreadsOf(settings.threads));
   TRY_ASSIGN(const Pin pin, PinOf(settings.pin));
@@ -94,6 +94,7 @@ Result<OpenedModel> OpenModel(const ModelSettings& settings) {
   TRY_ASSIGN(opened.folder, checkpoint::FindModel(settings.model));
   TRY_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::Checkpoint::Open(opened.folder));
   opened.checkpoint = std::make_unique<checkpoint::Checkpoint>(std::move(checkpoint));
+  opened.arithmetic = settings.arithmetic.value_or(model::DefaultArithmetic(opened.checkpoint->config()));
   const hardware::Topology topology = TopologyFor(pin);
   opened.place = PlaceOf(weights, topology, opened.checkpoint->TotalBytes());
   opened.device = std::make_unique<backend::Device>(isa, threads, hardware::PlaceThreads(topology, threads, PinningOf(pin, topology)));

@@ -31,7 +31,7 @@ enum class WeightsChoice {
 
 struct ModelSettings {
   std::string model;  // folder or hub id
-  model::Arithmetic arithmetic = model::Arithmetic::kOfficial;
+  std::optional<model::Arithmetic> arithmetic;  // missing = model::DefaultArithmetic
   int threads = 0;     // 0 = BALEEN_THREADS, else every core
   std::optional<Pin> pin;  // missing = BALEEN_PIN, else kAuto
   std::optional<WeightsChoice> weights;  // missing = BALEEN_WEIGHTS, else kAuto

@@ -6,6 +6,11 @@
 
 namespace baleen::model {
 
+Arithmetic DefaultArithmetic(const checkpoint::ModelConfig& config) noexcept {
+  constexpr std::int64_t kWide = 2048;
+  return config.hidden_size >= kWide ? Arithmetic::kFast : Arithmetic::kOfficial;
+}
+
 std::vector<LayerPlan> PlanLayers(const checkpoint::ModelConfig& config) {
   std::vector<LayerPlan> plan;
   for (std::int64_t i = 0; i < config.layers; ++i) {

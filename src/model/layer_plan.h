@@ -12,6 +12,10 @@ namespace baleen::model {
 /// and FP4 weights multiply them as bytes in groups of 512 channels.
 enum class Arithmetic { kExact, kOfficial, kFast };
 
+/// The arithmetic of a model for which none is asked: the fastest on this CPU that is no further from exact than official is. From 2,048 channels on
+/// that is fast; narrower rows decode faster in official (docs/performance.md).
+Arithmetic DefaultArithmetic(const checkpoint::ModelConfig& config) noexcept;
+
 enum class AttentionKind {
   kWindow,  // the last tokens only
   kCsa,     // window + the compressed entries that the indexer chooses (ratio 4, overlapping windows)

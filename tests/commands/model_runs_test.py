@@ -263,6 +263,25 @@ class Twins(Runs):
             self.answered(run("inspect", self.folder / preset))
 
 
+class DefaultArithmetic(Runs):
+    """Of a wide model fast, of a narrow one official; the same bits as when it is asked for by name."""
+
+    def logits_with(self, model, *arguments):
+        done = run("logits", "--model", model, "--tokens", self.file("tokens.json", list(range(5, 25))), "--out", self.folder / "out.safetensors", *arguments)
+        self.answered(done)
+        return done.stderr, (self.folder / "out.safetensors").read_bytes()
+
+    def test_narrow_and_wide(self):
+        narrow = json.loads((SHORT / "config.json").read_text())
+        for width, expected in ((narrow["hidden_size"], "official"), (2048, "fast")):
+            config, model = narrow | {"hidden_size": width}, self.folder / f"twin-{width}"
+            self.answered(run("twin", "--config", self.file("config.json", config), "--out", model))
+            said, logits = self.logits_with(model)
+            self.assertIn(f"{expected} arithmetic".encode(), said)
+            for arithmetic in ("auto", "official", "fast", "exact"):
+                self.assertEqual(self.logits_with(model, "--arithmetic", arithmetic)[1] == logits, arithmetic in ("auto", expected), (width, arithmetic))
+
+
 class Inspect(Runs):
     def test_damage_is_told_with_what_could_be_read(self):
         model = ModelFolder(self.folder)
