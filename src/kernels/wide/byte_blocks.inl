@@ -62,7 +62,6 @@ struct CodedBytes {
         last(args.row_end - 1 - n), columns(args.weight.k - at), shift(shifts) {}
 
   [[gnu::always_inline]] const std::byte* Row(std::int64_t o) const noexcept { return begin + (o < last ? o : last) * row_bytes; }
-  [[gnu::always_inline]] void Open(std::int64_t) const noexcept {}
   template <bool kWhole>
   [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept {
     constexpr std::int64_t kStepBytes = RowBytes(kFormat, kStepColumns);

@@ -43,15 +43,16 @@ template <Format kFormat>
 template <int kRows, int kOut, bool kWhole, class Source>
 [[gnu::always_inline]] inline Ints ByteTile(const Source& source, std::int64_t first, std::int64_t steps, const std::int8_t (*x)[kByteBlock]) noexcept {
   ByteSums fours[kByteTileSums / 4];
+#pragma GCC unroll 4
+  for (ByteSums& four : fours) four = NoByteSums();
   if constexpr (kRows < kByteTileRows && 4 % kRows == 0) {
-    // Four sums at a time, an output after the other: decoding is most of the work, and takes the registers.
-#pragma GCC unroll 1
-    for (int four = 0; four < kByteTileSums / 4; ++four) {
+    // An output after the other: decoding is most of the work.
+#pragma GCC unroll 4
+    for (int four = 0; four < kOut * kRows / 4; ++four) {
       ByteSums sums[4] = {NoByteSums(), NoByteSums(), NoByteSums(), NoByteSums()};
 #pragma GCC unroll 4
       for (int i = 0; i < 4; i += kRows) {
         const std::int64_t o = first + (4 * four + i) / kRows;
-        source.Open(o);
 #pragma GCC unroll 4
         for (std::int64_t step = 0; step < steps; ++step) {
           Bytes weight[2];
@@ -89,22 +90,6 @@ template <int kRows, int kOut, bool kWhole, class Source>
   return JoinFours(fours);
 }
 
-/// kFp8 that is folded where it is read, while its codes are in the first cache.
-template <int kAhead>
-struct FoldedFp8Bytes {
-  CodedBytes<Format::kFp8, true, kAhead> codes;
-  const ByteLinearArgs& args;
-  std::int64_t n, at;
-  ByteFold& fold;
-  Folded& folded;
-
-  [[gnu::always_inline]] void Open(std::int64_t o) const noexcept {
-    if (o % kFp8Fold == 0) folded = Worse(folded, FoldFp8Outputs(args, n, o, at, fold));
-  }
-  template <bool kWhole>
-  [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept { codes.template Load<kWhole>(o, step, w); }
-};
-
 /// Writes the sums of kRows rows from first_row and the outputs [n, n + kOut) that there are, up to `end`.
 template <Format kFormat, int kRows, int kOut>
 [[gnu::always_inline]] inline void WriteByteTile(const ByteLinearArgs& args, std::int64_t first_row, std::int64_t n, std::int64_t end,
@@ -133,21 +118,23 @@ template <class Tile>
   return t;
 }
 
-/// Outputs of one register tile of kRows rows, and the tiles that are folded together.
-template <int kRows>
-inline constexpr int kFewOutputs = kRows == 3 ? kByteTileOutputs : kByteTileSums / kRows;
+/// Outputs of one register tile of kRows rows, and the tiles that are folded together: no more rows of the matrix are read side by side than a
+/// processor's prefetchers follow.
+template <Format kFormat, int kRows>
+inline constexpr int kFewOutputs = kRows > kByteTileRows ? kByteTileSums / kRows : kFormat == Format::kFp4 && kRows == 1 ? 2 * kByteTileOutputs : kByteTileOutputs;
 template <int kRows>
 inline constexpr int kFewTiles = kRows > kByteTileRows ? 2 : 1;
 
 /// What a block adds to a tile of `outputs` from n + first on.
 template <Format kFormat, int kRows>
 [[gnu::always_inline]] inline Ints FewBlock(const ByteLinearArgs& args, std::int64_t n, std::int64_t first, std::int64_t block, Passes passes, FewScratch& scratch) noexcept {
-  constexpr int kOut = kFewOutputs<kRows>, kAhead = kOut * kFewTiles<kRows>;
+  constexpr int kOut = kFewOutputs<kFormat, kRows>, kAhead = kOut * kFewTiles<kRows>;
   const std::int64_t at = block * kByteBlock, columns = ColumnsFrom(at, args.weight.k), steps = StepsFrom(at, args.weight.k);
   const std::int8_t(*x)[kByteBlock] = scratch.x + block * kRows;
   if (passes.plain && columns % kStepColumns == 0) {
     const CodedBytes<kFormat, true, kAhead> source(args, n, at, scratch.fold.shift[0]);
-    return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, columns == kByteBlock ? kByteBlock / kStepColumns : steps, x));
+    if (columns < kByteBlock) return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, steps, x));
+    return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, kByteBlock / kStepColumns, x));
   }
   return AddPasses(passes.count, scratch.start[block], [&](int pass) __attribute__((noinline)) {
     return ByteTile<kRows, kOut, false>(CodedBytes<kFormat, false, 0>(args, n, at, scratch.fold.shift[pass]), first, steps, x);
@@ -157,23 +144,12 @@ template <Format kFormat, int kRows>
 /// The outputs of kRows rows from n on, as many as are computed together. False where a block cannot be folded.
 template <Format kFormat, int kRows>
 [[gnu::always_inline]] inline bool FewByteRows(const ByteLinearArgs& args, const FewRange& range, std::int64_t n, FewScratch& scratch) noexcept {
-  constexpr int kOut = kFewOutputs<kRows>, kTiles = kFewTiles<kRows>;
+  constexpr int kOut = kFewOutputs<kFormat, kRows>, kTiles = kFewTiles<kRows>;
   ByteFold& fold = scratch.fold;
   Lanes sum[kTiles];
   for (Lanes& of_tile : sum) of_tile = Zero();
   for (std::int64_t block = 0; block < range.blocks; ++block) {
     const std::int64_t at = block * kByteBlock;
-    if constexpr (kFormat == Format::kFp8 && kRows < kByteTileRows && 4 % kRows == 0) {
-      if (ColumnsFrom(at, args.weight.k) == kByteBlock) {
-        Folded folded = Folded::kPlain;
-        const FoldedFp8Bytes<kOut> source{{args, n, at, fold.shift[0]}, args, n, at, fold, folded};
-        Ints t = AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, 0, kByteBlock / kStepColumns, scratch.x + block * kRows));
-        if (folded == Folded::kNot) return false;
-        if (folded == Folded::kByTable) t = FewBlock<kFormat, kRows>(args, n, 0, block, {1, false}, scratch);
-        sum[0] = AddByteBlock<kFormat>(t, Load(scratch.x_scale[block]), ForRowsOf<kRows>(fold.weight_scale), sum[0]);
-        continue;
-      }
-    }
     const Passes passes = BlockPasses<kFormat>(args, n, kOut * kTiles, at, fold);
     if (passes.count == 0) return false;
 #pragma GCC unroll 1

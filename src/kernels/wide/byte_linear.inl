@@ -38,7 +38,7 @@ template <Format kFormat>
   const FewRange range{first, rows, blocks};
   if (!PackByteRows<kFormat>(args, range, scratch)) return false;
   ForRowCount<1, kMostFewRows>(rows, [&]<int kRows>() __attribute__((always_inline)) {
-    ForByteOutputs(args, first, rows, kFewOutputs<kRows> * kFewTiles<kRows>, below, [&](std::int64_t n) __attribute__((noinline)) {
+    ForByteOutputs(args, first, rows, kFewOutputs<kFormat, kRows> * kFewTiles<kRows>, below, [&](std::int64_t n) __attribute__((noinline)) {
       return FewByteRows<kFormat, kRows>(args, range, n, scratch);
     });
   });
