@@ -18,7 +18,7 @@ using diagnostics::InvalidInput;
 constexpr std::int64_t kMtpTokens = 1;       // further ones are seldom accepted (specification §7.1)
 constexpr std::int64_t kUsualTokens = 8192;  // of a sequence, for the memory that is chosen
 constexpr std::uint64_t kMemoryShare = 4;    // which takes at most one part of so many of the machine's
-constexpr std::uint64_t kFormat = 1;         // of the cache's records and of everything that decides their bits
+constexpr std::uint64_t kFormat = 2;         // of the cache's records and of everything that decides their bits
 
 Status CheckRange(const char* name, std::int64_t value, std::int64_t least, std::int64_t most) {
   if (value >= least && value <= most) return {};

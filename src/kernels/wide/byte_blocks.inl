@@ -109,7 +109,7 @@ struct BlockShifts {
   return {shift, least, 255 - _mm_extract_epi16(_mm_minpos_epu16(inverse_pairs), 0)};
 }
 
-/// The same of the kFp8Fold rows from n + o. Never inlined: it is called from many places, whose code would outgrow the instruction cache.
+/// Folds the kFp8Fold rows from n + o in the block of column `at`. Never inlined: it is called from many places, whose code would outgrow the instruction cache.
 [[gnu::noinline]] inline Folded FoldFp8Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t o, std::int64_t at, ByteFold& fold) noexcept {
   const std::uint8_t *rows[kFp8Fold], *scales[kFp8Fold];
   for (std::int64_t i = 0; i < kFp8Fold; ++i) OpenFp8Row(args.weight, n + o + i < args.row_end ? n + o + i : args.row_end - 1, at, rows[i], scales[i]);
