@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
+#include <string>
 #include <utility>
 
 #include "diagnostics/check.h"
@@ -33,6 +35,14 @@ void WarnUnpinned() noexcept {
   auto* stack = static_cast<volatile char*>(alloca(bytes));
   for (std::uint64_t at = 0; at < bytes; at += kPage) stack[bytes - 1 - at] = 0;  // downward, as a stack grows
   touched_stack_bytes = bytes;
+}
+
+constexpr std::uint64_t kStackMargin = 64 << 10;
+
+/// So far the system lets a thread's stack grow.
+std::uint64_t StackLimit() noexcept {
+  rlimit limit{};
+  return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : std::numeric_limits<std::uint64_t>::max();
 }
 
 constexpr int kSpins = 4000;  // about 20 µs: longer than the gap between two operations of a step
@@ -87,18 +97,20 @@ Workers::~Workers() {
 }
 
 Status TakeCallersStack(std::uint64_t bytes) {
-  constexpr std::uint64_t kMargin = 64 << 10;
-  rlimit limit{};
-  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) bytes = std::min<std::uint64_t>(bytes, limit.rlim_cur / 2);
+  bytes = std::min(bytes, StackLimit() / 2);
   {
     // The addresses are asked for first, and given back.
-    TRY_ASSIGN([[maybe_unused]] const Region room, Region::Allocate(bytes + kMargin, "the stack of the calling thread"));
+    TRY_ASSIGN([[maybe_unused]] const Region room, Region::Allocate(bytes + kStackMargin, "the stack of the calling thread"));
   }
   TouchStack(bytes);
   return {};
 }
 
 Status Workers::TakeStacks(std::uint64_t bytes) {
+  if (const std::uint64_t limit = StackLimit(); limit < bytes + kStackMargin) {
+    return diagnostics::ResourceError("the stack of a thread: expected a limit of at least " + std::to_string((bytes + kStackMargin) >> 10) + " KiB, found " +
+                                       std::to_string(limit >> 10) + " KiB; raise it (ulimit -s)");
+  }
   TRY(TakeCallersStack(bytes));
   stack_bytes_.store(bytes, std::memory_order_relaxed);
   return {};

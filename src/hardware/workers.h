@@ -40,7 +40,8 @@ class Workers {
   void PinCallers() noexcept { pin_callers_.store(!placements_.empty() && !placements_[0].processors.empty(), std::memory_order_relaxed); }
 
   /// Takes so much of the caller's stack now, and of every other thread's from its next job on: planned memory is there at once, whichever path a
-  /// part goes later. Errors: the system has no room for the caller's.
+  /// part goes later. Errors: the system has no room for the caller's, or lets
+  /// no stack grow so far.
   Status TakeStacks(std::uint64_t bytes);
 
   static constexpr std::int64_t kMostParts = (1 << 23) - 1;

@@ -4,7 +4,7 @@
 
 namespace baleen::kernels {
 
-/// Channels of x per scale where x are bytes and weights have groups of their own (kFp4). Whole rows for kInt8.
+/// Channels of x per scale where x are bytes and weights have scales of their own along a row (kFp4, kFp8). Whole rows for kInt8.
 inline constexpr std::int64_t kByteGroup = 512;
 
 /// The columns of a kInt8 matrix must not pass this: a row's sum of products then fits 32 bits.

@@ -206,6 +206,17 @@ class OddSurroundings(program.Case):
                     self.assertIn(done.returncode, (0, 5), message)
                     self.assertTrue(done.returncode == 0 or message.strip())
 
+    @unittest.skipIf(b"__asan_init" in pathlib.Path(program.PROGRAM).read_bytes(), "a sanitizer needs a larger stack")
+    def test_little_stack(self):
+        """However far a stack may grow: an answer, or a message and exit 5."""
+        for kilobytes in (64, 100, 128, 200, 250, 256, 300, 1000):
+            for threads in ("1", "2"):
+                with self.subTest(kilobytes=kilobytes, threads=threads):
+                    command = ["bash", "-c", f'ulimit -s {kilobytes}; exec "$@"', "bash", program.PROGRAM, *map(str, HELLO), "--threads", threads]
+                    done = subprocess.run(command, capture_output=True, timeout=60)
+                    self.assertIn(done.returncode, (5,) if kilobytes <= 250 else (0,) if kilobytes >= 1000 else (0, 5), done.stderr)
+                    self.assertTrue(done.returncode == 0 or b"ulimit -s" in done.stderr, done.stderr)
+
     def test_signals(self):
         for name, arguments in (("generate", ["generate", "--prompt", "hello"]), ("json", ["generate", "--prompt", "hello", "--json"])):
             with self.subTest(name):

@@ -78,7 +78,7 @@ constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
 }
 inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
 
-template <bool kAll>
+template <bool kPlain>
 [[gnu::always_inline]] inline void Fp4Weights(const std::byte* p, const std::uint8_t* shifts, Bytes (&w)[2]) noexcept {
   const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), nibble = _mm256_set1_epi8(0x0F);
   const auto of_group = [&](int group) __attribute__((always_inline)) {

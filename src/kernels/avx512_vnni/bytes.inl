@@ -15,7 +15,7 @@ inline constexpr int kMostFewRows = 8, kMostTileRows = 8, kPanelGroups = 2;
 // The instruction takes the weights as unsigned: they are held plus this.
 inline constexpr int kWeightOffset = 128;
 
-// Weights of other groups than this pass's: see kOtherPass in wide/byte_linear.inl.
+// Instead of a shift: the group belongs to another pass.
 inline constexpr std::uint8_t kLeftOut = 64;
 
 [[gnu::always_inline]] inline ByteSums NoByteSums() noexcept { return {_mm512_setzero_si512()}; }
@@ -65,8 +65,8 @@ constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
 }
 inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
 
-/// 128 e2m1 codes, twice their values shifted by their four groups' shifts (each times 16; kLeftOut: as if zero): the even columns and the odd ones.
-template <bool kAll>
+/// 128 e2m1 codes, twice their values shifted by their four groups' shifts (each times 16; kLeftOut, which there is not where kPlain: as if zero): the even columns and the odd ones.
+template <bool kPlain>
 [[gnu::always_inline]] inline void Fp4Weights(const std::byte* p, const std::uint8_t* shifts, Bytes (&w)[2]) noexcept {
   const __m512i quarters = _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
   std::int32_t of_groups;
@@ -76,7 +76,7 @@ template <bool kAll>
   const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), nibble, shift, 0xEA), table = _mm512_load_si512(kShiftedE2m1.byte);
   w[0].v = _mm512_permutexvar_epi8(even, table);
   w[1].v = _mm512_permutexvar_epi8(odd, table);
-  if constexpr (kAll) return;
+  if constexpr (kPlain) return;
   const __mmask64 left_out = _mm512_test_epi8_mask(shift, _mm512_set1_epi8(kLeftOut));
   for (Bytes& half : w) half.v = _mm512_mask_mov_epi8(half.v, left_out, _mm512_set1_epi8(static_cast<char>(kWeightOffset)));
 }
