@@ -20,6 +20,7 @@ namespace {
 #include "kernels/wide/fp8_fold.inl"
 #include "kernels/avx512/fp8_codes.inl"
 #include "kernels/avx512_vnni/bytes.inl"
+#include "kernels/avx512_vnni/index_fold.inl"
 #include "kernels/avx512_vnni/index.inl"
 #include "kernels/wide/byte_blocks.inl"
 #include "kernels/wide/byte_few.inl"
@@ -29,9 +30,7 @@ namespace {
 /// What is not scored by bytes goes where it went before.
 void (*index_score_below)(const IndexScoreArgs&) noexcept = nullptr;
 
-void IndexScore(const IndexScoreArgs& args) noexcept {
-  if (!ScoredByBytes(args, index_score_below)) index_score_below(args);
-}
+void IndexScore(const IndexScoreArgs& args) noexcept { IndexScoreByBytes(args, index_score_below); }
 
 /// What bytes do not fit goes where it went before.
 void (*byte_linear_below)(const ByteLinearArgs&) noexcept = nullptr;
