@@ -44,5 +44,5 @@ struct AttendState {
 
 inline constexpr std::int64_t kRowsAhead = 12;
 [[gnu::always_inline]] inline void PrefetchRow(const AttendArgs& args, std::int64_t r) noexcept {
-  for (std::int64_t line = 0; line < args.layout.RowBytes(); line += 64) __builtin_prefetch(args.rows[r] + line);
+  for (std::int64_t line = 0; line < args.layout.RowBytes(); line += 64) __builtin_prefetch(args.rows[r] + line, 0, 2);
 }
