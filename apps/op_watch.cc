@@ -32,8 +32,12 @@ Cost Multiplied(const char* op, const Matrix& weight, std::int64_t rows) noexcep
 Cost CostOf(const backend::Embed& op) noexcept {
   return {"embed", nullptr, Product(static_cast<std::int64_t>(op.tokens.size()), kernels::RowBytes(op.table.format, op.table.k)), 0, 0};
 }
-Cost CostOf(const backend::CollapseStreams& op) noexcept { return Multiplied("collapse", op.site->fn, op.rows); }
-Cost CostOf(const backend::ExpandStreams& op) noexcept { return {"expand", nullptr, 0, 0, 2 * Product(op.rows, op.n * (op.n + 1), op.d)}; }
+double Flops(const backend::ExpandStreams& op, std::int64_t rows, std::int64_t d) noexcept { return op.f == nullptr ? 0 : 2 * Product(rows, op.n * (op.n + 1), d); }
+Cost CostOf(const backend::CollapseStreams& op) noexcept {
+  Cost cost = Multiplied(op.expand.f == nullptr ? "collapse" : "expand_collapse", op.site->fn, op.rows);
+  cost.flops += Flops(op.expand, op.rows, op.site->d);
+  return cost;
+}
 Cost CostOf(const backend::CollapseHead& op) noexcept { return Multiplied("collapse_head", op.site->fn, static_cast<std::int64_t>(op.chosen.size())); }
 Cost CostOf(const backend::MeanStreams& op) noexcept { return {"mean_streams", nullptr, 0, 0, Product(op.rows, op.n, op.d)}; }
 Cost CostOf(const backend::Quantize&) noexcept { return {.op = "quantize"}; }
@@ -85,7 +89,7 @@ Cost CostOf(const backend::RunExperts& op) noexcept {
   for (std::int64_t e = 0; e + 1 < op.expert_count; ++e) {
     if (std::find(op.chosen, op.chosen + op.rows * op.per_token, static_cast<std::int32_t>(e)) != op.chosen + op.rows * op.per_token) cost.weight_bytes += bytes(e);
   }
-  cost.flops = 6 * Product(op.rows * (op.per_token + 1), op.intermediate, op.d);
+  cost.flops = 6 * Product(op.rows * (op.per_token + 1), op.intermediate, op.d) + Flops(op.expand, op.rows, op.d);
   return cost;
 }
 
@@ -135,7 +139,6 @@ OpWatch::OpWatch(backend::Device& device) : device_(&device), watched_(&device.o
   using backend::Ops;
   timed_.embed = Timed<&Ops::embed, backend::Embed>;
   timed_.collapse = Timed<&Ops::collapse, backend::CollapseStreams>;
-  timed_.expand = Timed<&Ops::expand, backend::ExpandStreams>;
   timed_.collapse_head = Timed<&Ops::collapse_head, backend::CollapseHead>;
   timed_.mean_streams = Timed<&Ops::mean_streams, backend::MeanStreams>;
   timed_.quantize = Timed<&Ops::quantize, backend::Quantize>;

@@ -52,24 +52,25 @@ struct SiteWeights {
   float hc_eps = 0, norm_eps = 0;
 };
 
-/// x = norm(Σ pre·X): collapses the streams of every row and keeps post and comb for Expand (§2.1, §2.2).
+/// X' = post·f + combᵀX with the mix of CollapseStreams (§2.1). Never an operation of its own: a row is expanded while it is at hand for another.
+struct ExpandStreams {
+  std::int64_t n = 0;
+  const float* f = nullptr;    // [rows, d]; null: nothing is expanded
+  const float* mix = nullptr;  // [rows, (2 + n)·n]
+  float* streams = nullptr;    // [rows, n, d], in place
+};
+
+/// x = norm(Σ pre·X): collapses the streams of every row and keeps post and comb for Expand (§2.1, §2.2). Where `expand` is given, a row's streams
+/// are expanded first; mix may be the one that says how.
 struct CollapseStreams {
   const SiteWeights* site = nullptr;
+  ExpandStreams expand;
   const float* streams = nullptr;  // [rows, n, d]
   std::int64_t rows = 0;
   const float* norm_weight = nullptr;  // [d]
   float* raw = nullptr;            // [rows, (2 + n)·n] scratch
   float* mix = nullptr;            // [rows, (2 + n)·n] pre, post, comb of each row   (out)
   QuantizedBuffer x;               // [rows, d]   (out)
-  Rounding rounding = Rounding::kNone;
-};
-
-/// X' = post·f + combᵀX with the mix of CollapseStreams (§2.1).
-struct ExpandStreams {
-  std::int64_t rows = 0, n = 0, d = 0;
-  const float* f = nullptr;    // [rows, d]
-  const float* mix = nullptr;
-  float* streams = nullptr;    // [rows, n, d], in place
   Rounding rounding = Rounding::kNone;
 };
 

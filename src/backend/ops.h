@@ -9,7 +9,6 @@ namespace baleen::backend {
 struct Ops {
   void (*embed)(Device&, const Embed&) noexcept;
   void (*collapse)(Device&, const CollapseStreams&) noexcept;
-  void (*expand)(Device&, const ExpandStreams&) noexcept;
   void (*collapse_head)(Device&, const CollapseHead&) noexcept;
   void (*mean_streams)(Device&, const MeanStreams&) noexcept;
   void (*quantize)(Device&, const Quantize&) noexcept;

@@ -133,6 +133,7 @@ struct RunExperts {
   float* hidden_scales = nullptr;          // [pairs, ceil(intermediate/128)] scratch
   float* out = nullptr;                    // [pairs, d] scratch
   float* y = nullptr;                      // [rows, d]
+  ExpandStreams expand;                    // by y, each row as soon as its sum is there
   Rounding rounding = Rounding::kNone;
 };
 

@@ -15,8 +15,8 @@ backend::HiddenForm HiddenFormOf(Arithmetic arithmetic) noexcept {
 
 }  // namespace
 
-/// y = Σ over the chosen experts + the shared one of a_.x (§6).
-void Transformer::RunExperts(const Layer& layer, const Rows& rows) noexcept {
+/// y = Σ over the chosen experts + the shared one of a_.x (§6), then `expand`.
+void Transformer::RunExperts(const Layer& layer, const Rows& rows, const backend::ExpandStreams& expand) noexcept {
   const backend::Ops& ops = device_->ops();
   const bool hashed = layer.plan.router == RouterKind::kHash;
   ops.linear(*device_, {layer.router.gate, {.x = a_.x.x, .d = config_.hidden_size}, rows.count, a_.router_scores});
@@ -51,6 +51,7 @@ void Transformer::RunExperts(const Layer& layer, const Rows& rows) noexcept {
                              .hidden_scales = a_.expert_scales,
                              .out = a_.expert_out,
                              .y = a_.y,
+                             .expand = expand,
                              .rounding = rounding_});
 }
 

@@ -19,20 +19,16 @@ void Transformer::Forward(const Step& step) noexcept {
 }
 
 void Transformer::RunBlock(const Layer& layer, const Rows& rows, float* streams) noexcept {
-  const backend::Ops& ops = device_->ops();
-  const std::int64_t n = config_.streams, d = config_.hidden_size;
-  const auto collapse = [&](const Site& site, const Vector& norm) {
-    ops.collapse(*device_, {&site.weights, streams, rows.count, norm.data(), a_.mix_raw, a_.mix, a_.x, rounding_});
+  const backend::ExpandStreams expand{config_.streams, a_.y, a_.mix, streams};
+  const auto collapse = [&](const Site& site, const Vector& norm, const backend::ExpandStreams& first) {
+    device_->ops().collapse(*device_, {&site.weights, first, streams, rows.count, norm.data(), a_.mix_raw, a_.mix, a_.x, rounding_});
   };
-  const auto expand = [&] { ops.expand(*device_, {rows.count, n, d, a_.y, a_.mix, streams, rounding_}); };
 
-  collapse(layer.before_attention, layer.attention_norm);
+  collapse(layer.before_attention, layer.attention_norm, {});
   Attend(layer, rows);
-  expand();
 
-  collapse(layer.before_experts, layer.expert_norm);
-  RunExperts(layer, rows);
-  expand();
+  collapse(layer.before_experts, layer.expert_norm, expand);
+  RunExperts(layer, rows, expand);
 }
 
 void Transformer::Embed(const Rows& rows, float* streams) noexcept {

@@ -88,7 +88,7 @@ class Transformer {
   void ChooseEntries(const Layer& layer, const Rows& rows) noexcept;
   void AttendSegments(const Layer& layer, const Rows& rows) noexcept;
   void ProjectOutput(const Layer& layer, const Rows& rows) noexcept;
-  void RunExperts(const Layer& layer, const Rows& rows) noexcept;
+  void RunExperts(const Layer& layer, const Rows& rows, const backend::ExpandStreams& expand) noexcept;
   void ComputeLogits(const Head& head, const float* streams, std::span<const std::int32_t> chosen, float* logits) noexcept;
 
   void BeginRows(const Step& step) noexcept;

@@ -35,21 +35,23 @@ void MixLogits(Device& device, const SiteWeights& site, const float* streams, co
                            .y_stride = site.fn.n});
 }
 
-/// Calls body(rows) for spans of at most kRowsPerPart rows once their raw is there. Rows enough for every thread go through both on one of them, while their streams are in
-/// its cache; few rows share the matrix's outputs.
-template <typename Body>
+/// Calls before(rows), then body(rows) once their raw is there, for spans of at most kRowsPerPart rows. Rows enough for every thread go through all of it on one of them, while
+/// their streams are in its cache; few rows share the matrix's outputs.
+template <typename Before, typename Body>
 void WithMixLogits(Device& device, const SiteWeights& site, const float* streams, const std::int32_t* chosen, std::int64_t rows, float* raw,
-                   const Body& body) noexcept {
+                   const Before& before, const Body& body) noexcept {
   const std::int64_t threads = device.workers().threads();
   if (rows >= threads) {
     const std::int64_t size = std::min(kRowsPerPart, rows / threads);
     device.workers().Run(Parts(rows, size), [&](std::int64_t part, int) noexcept {
       const Span span = Part(rows, size, part);
+      before(span);
       MixLogits(device, site, streams, chosen, span, {0, site.fn.n}, raw);
       body(span);
     });
     return;
   }
+  ForRows(device, rows, [&](std::int64_t r, int) noexcept { before(Span{r, r + 1}); });
   device.workers().Run(Parts(site.fn.n, kMixOutputsPerPart), [&](std::int64_t part, int) noexcept {
     MixLogits(device, site, streams, chosen, {0, rows}, Part(site.fn.n, kMixOutputsPerPart, part), raw);
   });
@@ -69,6 +71,13 @@ void QuantizeRows(Device& device, const QuantizedBuffer& buffer, const Span& row
 }
 
 }  // namespace
+
+void ExpandRows(Device& device, const ExpandStreams& op, const Span& rows, std::int64_t d, Rounding rounding) noexcept {
+  for (std::int64_t r = rows.begin; op.f != nullptr && r < rows.end; ++r) {
+    const float* mix = op.mix + r * (2 + op.n) * op.n;
+    device.kernels().expand({op.streams + r * op.n * d, op.n, d, op.f + r * d, mix + op.n, mix + 2 * op.n, rounding});
+  }
+}
 
 std::int64_t OutputsPerPart(std::int64_t outputs, std::int64_t rows, std::int64_t matrices, int threads) noexcept {
   if (threads == 1) return std::max<std::int64_t>(outputs, 1);
@@ -101,7 +110,8 @@ void RunEmbed(Device& device, const Embed& op) noexcept {
 void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
   const SiteWeights& site = *op.site;
   const std::int64_t n = site.n, d = site.d, width = (2 + n) * n;
-  WithMixLogits(device, site, op.streams, nullptr, op.rows, op.raw, [&](const Span& span) noexcept {
+  const auto expand = [&](const Span& span) noexcept { ExpandRows(device, op.expand, span, d, op.rounding); };
+  WithMixLogits(device, site, op.streams, nullptr, op.rows, op.raw, expand, [&](const Span& span) noexcept {
     const kernels::Table& k = device.kernels();
     const std::int64_t rows = span.end - span.begin;
     float factors[kRowsPerPart];
@@ -115,17 +125,10 @@ void RunCollapse(Device& device, const CollapseStreams& op) noexcept {
   });
 }
 
-void RunExpand(Device& device, const ExpandStreams& op) noexcept {
-  ForRows(device, op.rows, [&](std::int64_t r, int) noexcept {
-    const float* mix = op.mix + r * (2 + op.n) * op.n;
-    device.kernels().expand({op.streams + r * op.n * op.d, op.n, op.d, op.f + r * op.d, mix + op.n, mix + 2 * op.n, op.rounding});
-  });
-}
-
 void RunCollapseHead(Device& device, const CollapseHead& op) noexcept {
   const SiteWeights& site = *op.site;
   const auto rows = static_cast<std::int64_t>(op.chosen.size());
-  WithMixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw, [&](const Span& span) noexcept {
+  WithMixLogits(device, site, op.streams, op.chosen.data(), rows, op.raw, [](const Span&) noexcept {}, [&](const Span& span) noexcept {
     const kernels::Table& k = device.kernels();
     for (std::int64_t r = span.begin; r < span.end; ++r) {
       const float* streams = op.streams + op.chosen[static_cast<std::size_t>(r)] * site.n * site.d;

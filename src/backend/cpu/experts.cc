@@ -170,6 +170,7 @@ void RunAllExperts(Device& device, const RunExperts& op) noexcept {
     // Chosen ids rise within a row and the shared expert stands last: the order of §6.3.
     for (std::int64_t j = 0; j <= op.per_token; ++j) k.add({op.out + op.pair_of[r * (op.per_token + 1) + j] * op.d, op.d, y});
     if (op.rounding == Rounding::kBf16) k.round_bf16({y, op.d});
+    ExpandRows(device, op.expand, {r, r + 1}, op.d, op.rounding);
   });
 }
 

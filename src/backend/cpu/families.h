@@ -9,7 +9,6 @@ const Ops& Table() noexcept;
 
 void RunEmbed(Device& device, const Embed& op) noexcept;
 void RunCollapse(Device& device, const CollapseStreams& op) noexcept;
-void RunExpand(Device& device, const ExpandStreams& op) noexcept;
 void RunCollapseHead(Device& device, const CollapseHead& op) noexcept;
 void RunMeanStreams(Device& device, const MeanStreams& op) noexcept;
 void RunQuantize(Device& device, const Quantize& op) noexcept;
@@ -54,6 +53,9 @@ void ForRows(Device& device, std::int64_t rows, const Body& body) noexcept {
     for (std::int64_t r = span.begin; r < span.end; ++r) body(r, thread);
   });
 }
+
+/// Expands the rows' streams by op.f, where there is one; [rows, d].
+void ExpandRows(Device& device, const ExpandStreams& op, const Span& rows, std::int64_t d, Rounding rounding) noexcept;
 
 /// Outputs of a linear layer of `rows` rows that one part computes: enough work to pay for the hand-over, a multiple of 16. `matrices` run
 /// together, in one job.

@@ -6,7 +6,6 @@ const Ops& Table() noexcept {
   static const Ops ops = {
       .embed = RunEmbed,
       .collapse = RunCollapse,
-      .expand = RunExpand,
       .collapse_head = RunCollapseHead,
       .mean_streams = RunMeanStreams,
       .quantize = RunQuantize,
