@@ -132,11 +132,9 @@ void Workers::Start(std::int64_t parts, Call call, const void* context) noexcept
     seats_[i].context = context;
     seats_[i].parts = parts;
   }
-  std::int64_t begin = 0;
-  for (std::size_t i = 0; i <= team_.size(); ++i) {
-    const std::int64_t end = parts * static_cast<std::int64_t>(i + 1) / threads();
-    seats_[i].ticket.store((std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(end) << 24) | static_cast<std::uint64_t>(begin), std::memory_order_release);
-    begin = end;
+  for (int i = 0; i < threads(); ++i) {
+    const std::int64_t begin = FirstPart(parts, i, threads()), end = FirstPart(parts, i + 1, threads());
+    seats_[static_cast<std::size_t>(i)].ticket.store((std::uint64_t{job & 0xFFFF} << 48) | (static_cast<std::uint64_t>(end) << 24) | static_cast<std::uint64_t>(begin), std::memory_order_release);
   }
   for (std::size_t i = 0; i <= team_.size(); ++i) {
     seats_[i].job.store(job, std::memory_order_release);

@@ -46,6 +46,9 @@ class Workers {
 
   static constexpr std::int64_t kMostParts = (1 << 23) - 1;
 
+  /// The first of the parts that this thread of a team of `threads` begins with; that of thread + 1 is their end.
+  static constexpr std::int64_t FirstPart(std::int64_t parts, int thread, int threads) noexcept { return parts * thread / threads; }
+
   /// Calls body(part, thread) once for every part in [0, parts); returns when all have ended. Inside a part it calls them
   /// one after another on the thread of that part; else only one thread may call it at a time.
   template <typename Body>

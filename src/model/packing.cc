@@ -53,18 +53,19 @@ struct Move {
   std::byte* scales;
 };
 
-/// The rows [n·share/shares, n·(share + 1)/shares) and what scales them.
-std::uint64_t CopyShare(const Move& move, std::int64_t share, std::int64_t shares) noexcept {
+/// A thread's rows and what scales them.
+std::uint64_t CopyShare(const Move& move, int thread, int threads) noexcept {
   const Matrix& m = *move.matrix;
+  const PackedRows rows = RowsPackedBy(m.n, thread, threads);
   const auto copy = [&](std::byte* to, const std::byte* from, std::uint64_t row_bytes) {
-    const auto begin = static_cast<std::uint64_t>(m.n * share / shares) * row_bytes, end = static_cast<std::uint64_t>(m.n * (share + 1) / shares) * row_bytes;
+    const auto begin = static_cast<std::uint64_t>(rows.begin) * row_bytes, end = static_cast<std::uint64_t>(rows.end) * row_bytes;
     std::memcpy(to + begin, from + begin, end - begin);
     return end - begin;
   };
   std::uint64_t copied = copy(move.data, m.data, static_cast<std::uint64_t>(kernels::RowBytes(m.format, m.k)));
   const auto* scales = reinterpret_cast<const std::byte*>(m.scales);
   if (m.format == Format::kFp4) copied += copy(move.scales, scales, ScaleBytes(m) / static_cast<std::uint64_t>(m.n));
-  if (m.format == Format::kFp8 && share == 0) {
+  if (m.format == Format::kFp8 && thread == 0) {
     std::memcpy(move.scales, scales, ScaleBytes(m));
     copied += ScaleBytes(m);
   }
@@ -83,6 +84,10 @@ std::vector<Move> LayOut(Weights& weights, std::byte* at) {
 
 }  // namespace
 
+PackedRows RowsPackedBy(std::int64_t rows, int thread, int threads) noexcept {
+  return {hardware::Workers::FirstPart(rows, thread, threads), hardware::Workers::FirstPart(rows, thread + 1, threads)};
+}
+
 std::uint64_t PackedBytes(const Weights& weights) noexcept {
   std::uint64_t bytes = 0;
   ForMatrices(weights, [&](const Matrix& m) { bytes += Padded(WeightBytes(m)) + Padded(ScaleBytes(m)); });
@@ -98,12 +103,12 @@ Result<PackedWeights> PackWeights(Weights& weights, const checkpoint::Checkpoint
   std::atomic<std::uint64_t> copied{0};
   std::uint64_t shown = 0;
   const auto begin = std::chrono::steady_clock::now();
-  const std::int64_t threads = device.workers().threads();
+  const int threads = device.workers().threads();
   const hardware::HeldCaller held(device.workers());
   // One part a thread, so long that every thread is there before another one could take its part.
   device.workers().Run(threads, [&](std::int64_t share, int thread) noexcept {
     for (const Move& move : moves) {
-      const std::uint64_t of_move = CopyShare(move, share, threads), now = copied.fetch_add(of_move) + of_move;
+      const std::uint64_t of_move = CopyShare(move, static_cast<int>(share), threads), now = copied.fetch_add(of_move) + of_move;
       if (thread == 0) progress.Advance(now - shown), shown = now;
     }
   });

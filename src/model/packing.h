@@ -19,6 +19,12 @@ struct PackedWeights {
   double seconds = 0;  // of the copy
 };
 
+/// The rows [begin, end) of a matrix of so many that this thread of the team copies, so that their pages come to lie on its NUMA node.
+struct PackedRows {
+  std::int64_t begin, end;
+};
+PackedRows RowsPackedBy(std::int64_t rows, int thread, int threads) noexcept;
+
 /// Bytes that PackWeights takes for these weights.
 std::uint64_t PackedBytes(const Weights& weights) noexcept;
 

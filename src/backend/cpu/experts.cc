@@ -61,15 +61,14 @@ bool UsesCodes(const Matrix& weight, bool codes) noexcept { return codes && (wei
 bool UsesBytes(const Matrix& weight, bool bytes) noexcept { return bytes && kernels::TakesBytes(weight.format); }
 std::int64_t Groups(std::int64_t channels, std::int64_t group) noexcept { return (channels + group - 1) / group; }
 
-/// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert. Blocks come first, then experts: whichever experts are
-/// chosen, a thread begins with the same rows of each (0017). The shared expert has the most rows of x: it begins.
+/// gate = w1 x and up = w3 x for every pair, one part = a block of outputs of one expert's matrix. The shared expert has the most rows of x: it begins.
 void ProjectUp(Device& device, const RunExperts& op, std::int64_t active) noexcept {
   const std::int64_t size = OutputsPerPart(op.intermediate, 1, 2 * active, device.workers().threads()), parts = Parts(op.intermediate, size);
   device.workers().Run(active * parts * 2, [&](std::int64_t part, int) noexcept {
-    const std::int64_t expert = op.active[active - 1 - part / 2 % active], begin = op.expert_begin[expert];
-    const Span span = Part(op.intermediate, size, part / 2 / active);
-    const Matrix& weight = part % 2 == 0 ? op.experts[expert].gate : op.experts[expert].up;
-    float* y = (part % 2 == 0 ? op.gate : op.up) + begin * op.intermediate + span.begin;
+    const auto [matrix, span] = PartOf(2 * active, op.intermediate, size, part);
+    const std::int64_t expert = op.active[active - 1 - matrix / 2], begin = op.expert_begin[expert];
+    const Matrix& weight = matrix % 2 == 0 ? op.experts[expert].gate : op.experts[expert].up;
+    float* y = (matrix % 2 == 0 ? op.gate : op.up) + begin * op.intermediate + span.begin;
     const std::int64_t rows = op.expert_begin[expert + 1] - begin;
     if (UsesBytes(weight, op.x.bytes != nullptr)) {
       device.kernels().byte_linear({weight, span.begin, span.end, op.x.bytes, op.d, op.pair_row + begin, op.x.scales, Groups(op.d, kernels::kByteGroup), rows, y,
@@ -115,8 +114,8 @@ void ProjectDown(Device& device, const RunExperts& op, std::int64_t active) noex
   const std::int64_t groups = Groups(op.intermediate, kernels::kActivationGroup);
   const std::int64_t size = OutputsPerPart(op.d, 1, active, device.workers().threads()), parts = Parts(op.d, size);
   device.workers().Run(active * parts, [&](std::int64_t part, int) noexcept {
-    const std::int64_t expert = op.active[active - 1 - part % active], begin = op.expert_begin[expert];
-    const Span span = Part(op.d, size, part / active);
+    const auto [matrix, span] = PartOf(active, op.d, size, part);
+    const std::int64_t expert = op.active[active - 1 - matrix], begin = op.expert_begin[expert];
     const Matrix& weight = op.experts[expert].down;
     const float* hidden = op.gate + begin * op.intermediate;
     const std::int64_t rows = op.expert_begin[expert + 1] - begin;

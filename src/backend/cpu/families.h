@@ -37,6 +37,16 @@ constexpr Span Part(std::int64_t count, std::int64_t size, std::int64_t part) no
   return {begin, end < count ? end : count};
 }
 
+/// What a part of a job over `matrices` matrices of so many outputs computes, `size` outputs of one: blocks of outputs come first, then matrices, so
+/// that whichever matrices are there, a thread begins with the same rows of each (0017).
+struct MatrixPart {
+  std::int64_t matrix;
+  Span outputs;
+};
+constexpr MatrixPart PartOf(std::int64_t matrices, std::int64_t outputs, std::int64_t size, std::int64_t part) noexcept {
+  return {part % matrices, Part(outputs, size, part / matrices)};
+}
+
 /// Rows that one part of a row-wise operation computes: some parts for each thread, but few, as handing one out costs as much as a short row.
 constexpr std::int64_t RowsPerPart(std::int64_t rows, int threads) noexcept {
   constexpr std::int64_t kMost = 4;
