@@ -98,6 +98,29 @@ template <bool kPlain>
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(x + 32), _mm256_permute2x128_si256(first, second, 0x31));
 }
 
+inline constexpr int kScaleRows = 2;
+struct ScaleBounds { __m256i least, most, spread; };
+[[gnu::always_inline]] inline ScaleBounds NoScaleBounds() noexcept { return {_mm256_set1_epi8(-1), _mm256_setzero_si256(), _mm256_setzero_si256()}; }
+[[gnu::always_inline]] inline bool AnyAbove(__m256i a, int bound) noexcept {
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(a, _mm256_set1_epi8(static_cast<char>(bound + 1))), a)) != 0;
+}
+[[gnu::always_inline]] inline bool AnyBelow(__m256i a, int bound) noexcept {
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(a, _mm256_set1_epi8(static_cast<char>(bound - 1))), a)) != 0;
+}
+[[gnu::always_inline]] inline void FoldScaleRows(const std::uint8_t* const (&rows)[kScaleRows], std::uint8_t* shifts, float* weight_scale, ScaleBounds& bounds) noexcept {
+  const auto row = [&](int i) __attribute__((always_inline)) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i])); };
+  const __m256i codes = _mm256_set_m128i(row(1), row(0));
+  __m256i least = _mm256_min_epu8(codes, _mm256_shuffle_epi32(codes, 0x4E));
+  least = _mm256_min_epu8(least, _mm256_shuffle_epi32(least, 0xB1));
+  least = _mm256_min_epu8(least, _mm256_or_si256(_mm256_slli_epi32(least, 16), _mm256_srli_epi32(least, 16)));
+  least = _mm256_min_epu8(least, _mm256_or_si256(_mm256_slli_epi32(least, 8), _mm256_srli_epi32(least, 24)));
+  const __m256i shift = _mm256_sub_epi8(codes, least);
+  bounds = {_mm256_min_epu8(bounds.least, least), _mm256_max_epu8(bounds.most, least), _mm256_max_epu8(bounds.spread, shift)};
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(shifts), _mm256_slli_epi16(shift, 4));
+  const __m256i half = _mm256_slli_epi32(_mm256_sub_epi32(_mm256_and_si256(least, _mm256_set1_epi32(0xFF)), _mm256_set1_epi32(1)), 23);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(weight_scale), _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(half, _mm256_setr_epi32(0, 4, 0, 4, 0, 4, 0, 4))));
+}
+
 inline constexpr auto kFp8Table = MakeFp8Table<0>();
 
 /// A row of the table is four look-ups of sixteen, between which the index's two upper bits choose.

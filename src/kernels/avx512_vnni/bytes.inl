@@ -89,6 +89,29 @@ template <bool kPlain>
   _mm512_storeu_si512(x + 64, _mm512_permutexvar_epi64(in_order, odd));
 }
 
+// Scale codes of kFp4 rows, sixteen of a row in every 128 bits.
+inline constexpr int kScaleRows = 4;
+/// Of all rows that were folded, byte by byte: the least of a row's codes, at least and at most, and how far its largest is above it.
+struct ScaleBounds { __m512i least, most, spread; };
+[[gnu::always_inline]] inline ScaleBounds NoScaleBounds() noexcept { return {_mm512_set1_epi8(-1), _mm512_setzero_si512(), _mm512_setzero_si512()}; }
+/// Whether any byte is above the bound, or below it.
+[[gnu::always_inline]] inline bool AnyAbove(__m512i a, int bound) noexcept { return _mm512_cmpgt_epu8_mask(a, _mm512_set1_epi8(static_cast<char>(bound))) != 0; }
+[[gnu::always_inline]] inline bool AnyBelow(__m512i a, int bound) noexcept { return _mm512_cmplt_epu8_mask(a, _mm512_set1_epi8(static_cast<char>(bound))) != 0; }
+/// shifts: of each row's codes above its least one, times 16; weight_scale: half of what the least one stands for, as weights are twice their values.
+[[gnu::always_inline]] inline void FoldScaleRows(const std::uint8_t* const (&rows)[kScaleRows], std::uint8_t* shifts, float* weight_scale, ScaleBounds& bounds) noexcept {
+  const auto row = [&](int i) __attribute__((always_inline)) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i])); };
+  const __m512i codes = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(row(1), row(0))), _mm256_set_m128i(row(3), row(2)), 1);
+  __m512i least = _mm512_min_epu8(codes, _mm512_shuffle_epi32(codes, _MM_PERM_BADC));
+  least = _mm512_min_epu8(least, _mm512_shuffle_epi32(least, _MM_PERM_CDAB));
+  least = _mm512_min_epu8(least, _mm512_rol_epi32(least, 16));
+  least = _mm512_min_epu8(least, _mm512_rol_epi32(least, 8));
+  const __m512i shift = _mm512_sub_epi8(codes, least);
+  bounds = {_mm512_min_epu8(bounds.least, least), _mm512_max_epu8(bounds.most, least), _mm512_max_epu8(bounds.spread, shift)};
+  _mm512_storeu_si512(shifts, _mm512_slli_epi16(shift, 4));
+  const __m512i half = _mm512_slli_epi32(_mm512_sub_epi32(_mm512_and_si512(least, _mm512_set1_epi32(0xFF)), _mm512_set1_epi32(1)), 23);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(weight_scale), _mm512_castsi512_si128(_mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), half)));
+}
+
 /// 64 e4m3 codes.
 template <bool kPlain>
 [[gnu::always_inline]] inline Bytes Fp8Weights(const std::byte* p, const std::uint8_t* shift) noexcept { return {Fp8Wholes<kWeightOffset, kPlain>(p, shift)}; }

@@ -89,26 +89,6 @@ struct CodedBytes {
   }
 };
 
-/// The least and the largest of `groups` scale codes, and what each must be shifted left by.
-struct BlockShifts {
-  __m128i shift;
-  int least, spread;
-};
-[[gnu::always_inline]] inline BlockShifts ShiftsOf(const std::uint8_t* scales, std::int64_t groups) noexcept {
-  alignas(16) std::uint8_t padded[kBlockGroups];
-  if (groups < kBlockGroups) {
-    __builtin_memset(padded, scales[0], sizeof(padded));
-    __builtin_memcpy(padded, scales, static_cast<std::size_t>(groups));
-    scales = padded;
-  }
-  const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(scales));
-  const __m128i pairs = _mm_min_epu8(codes, _mm_srli_epi16(codes, 8));
-  const int least = _mm_extract_epi16(_mm_minpos_epu16(pairs), 0);
-  const __m128i shift = _mm_sub_epi8(codes, _mm_set1_epi8(static_cast<char>(least)));
-  const __m128i inverse = _mm_xor_si128(shift, _mm_set1_epi8(-1)), inverse_pairs = _mm_min_epu8(inverse, _mm_srli_epi16(inverse, 8));
-  return {shift, least, 255 - _mm_extract_epi16(_mm_minpos_epu16(inverse_pairs), 0)};
-}
-
 /// Folds the kFp8Fold rows from n + o in the block of column `at`. Never inlined: it is called from many places, whose code would outgrow the instruction cache.
 [[gnu::noinline]] inline Folded FoldFp8Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t o, std::int64_t at, ByteFold& fold) noexcept {
   const std::uint8_t *rows[kFp8Fold], *scales[kFp8Fold];
@@ -123,6 +103,27 @@ struct Passes {
   bool plain;
 };
 
+/// The kFp4 rows from n: their groups' shifts, times 16, and the scales of what is left.
+[[gnu::always_inline]] inline ScaleBounds FoldFp4Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t outputs, std::int64_t at, ByteFold& fold) noexcept {
+  const std::int64_t groups = (args.weight.k + kFp4Group - 1) / kFp4Group, left = groups - at / kFp4Group;
+  ScaleBounds bounds = NoScaleBounds();
+  for (std::int64_t o = 0; o < outputs; o += kScaleRows) {
+    const std::uint8_t* rows[kScaleRows];
+    alignas(16) std::uint8_t padded[kScaleRows][kBlockGroups];
+    for (std::int64_t i = 0; i < kScaleRows; ++i) {
+      const std::int64_t row = n + o + i < args.row_end ? n + o + i : args.row_end - 1;
+      rows[i] = args.weight.scales + row * groups + at / kFp4Group;
+      if (at / kFp4Group % 64 == 0) __builtin_prefetch(rows[i] + outputs * groups, 0, 2);  // of the next outputs, as CodedBytes does with their codes
+      if (left >= kBlockGroups) continue;
+      __builtin_memset(padded[i], rows[i][0], kBlockGroups);
+      __builtin_memcpy(padded[i], rows[i], static_cast<std::size_t>(left));
+      rows[i] = padded[i];
+    }
+    FoldScaleRows(rows, fold.shift[0][o], fold.weight_scale + o, bounds);
+  }
+  return bounds;
+}
+
 /// Shifts and scales of `outputs` rows from n in the block of column `at`; the passes that it takes.
 template <Format kFormat>
 [[gnu::always_inline]] inline Passes BlockPasses(const ByteLinearArgs& args, std::int64_t n, std::int64_t outputs, std::int64_t at, ByteFold& fold) noexcept {
@@ -132,30 +133,20 @@ template <Format kFormat>
     for (std::int64_t o = 0; o < outputs; o += kFp8Fold) folded = Worse(folded, FoldFp8Outputs(args, n, o, at, fold));
     return {folded == Folded::kNot ? 0 : 1, folded == Folded::kPlain};
   }
-  const std::int64_t groups = (args.weight.k + kFp4Group - 1) / kFp4Group, left = groups - at / kFp4Group;
-  __m128i shifts[kBytePanel];
-  int spread = 0, least = 255, most = 0;
+  const ScaleBounds bounds = FoldFp4Outputs(args, n, outputs, at, fold);
+  if (AnyAbove(bounds.spread, kMostSpread) || AnyBelow(bounds.least, 127 - kModerateByteExponent) || AnyAbove(bounds.most, 127 + kModerateByteExponent)) return {0, false};
+  if (!AnyAbove(bounds.spread, kPassShifts - 1)) return {1, true};
+  const int count = AnyAbove(bounds.spread, 2 * kPassShifts - 1) ? 3 : 2;
   for (std::int64_t o = 0; o < outputs; ++o) {
-    const std::int64_t row = n + o < args.row_end ? n + o : args.row_end - 1;
-    const BlockShifts block = ShiftsOf(args.weight.scales + row * groups + at / kFp4Group, left < kBlockGroups ? left : kBlockGroups);
-    shifts[o] = block.shift;
-    spread = block.spread > spread ? block.spread : spread;
-    least = block.least < least ? block.least : least;
-    most = block.least > most ? block.least : most;
-    _mm_store_si128(reinterpret_cast<__m128i*>(fold.shift[0][o]), _mm_slli_epi16(block.shift, 4));
-    fold.weight_scale[o] = __builtin_bit_cast(float, static_cast<std::uint32_t>(block.least - 1) << 23);  // the weights are twice their values
-  }
-  if (spread > kMostSpread || least < 127 - kModerateByteExponent || most > 127 + kModerateByteExponent) return {0, false};
-  if (spread < kPassShifts) return {1, true};
-  for (int pass = 0; pass <= spread / kPassShifts; ++pass) {
-    for (std::int64_t o = 0; o < outputs; ++o) {
-      const __m128i relative = _mm_sub_epi8(shifts[o], _mm_set1_epi8(static_cast<char>(pass * kPassShifts)));
+    const __m128i shifts = _mm_srli_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(fold.shift[0][o])), 4);
+    for (int pass = 0; pass < count; ++pass) {
+      const __m128i relative = _mm_sub_epi8(shifts, _mm_set1_epi8(static_cast<char>(pass * kPassShifts)));
       const __m128i taken = _mm_cmpeq_epi8(_mm_and_si128(relative, _mm_set1_epi8(static_cast<char>(~(kPassShifts - 1)))), _mm_setzero_si128());
       const __m128i shift = _mm_blendv_epi8(_mm_set1_epi8(static_cast<char>(kLeftOut)), _mm_slli_epi16(_mm_and_si128(relative, taken), 4), taken);
       _mm_store_si128(reinterpret_cast<__m128i*>(fold.shift[pass][o]), shift);
     }
   }
-  return {spread / kPassShifts + 1, false};
+  return {count, false};
 }
 
 /// sum + the block's t, in the order of the format; of kInt8 whole numbers until the end.
