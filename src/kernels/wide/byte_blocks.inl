@@ -48,27 +48,34 @@ struct ByteFold {
   alignas(64) float weight_scale[kBytePanel + kLanes];
 };
 
+/// Rows from `outputs` that are computed together to those that are asked for meanwhile: as many as fill kAheadBytes, which a wait for memory is long.
+inline constexpr std::int64_t kAheadBytes = 16384;
+[[gnu::always_inline]] inline std::int64_t RowsAhead(std::int64_t outputs, std::int64_t row_bytes) noexcept {
+  return outputs * (outputs * row_bytes < kAheadBytes ? kAheadBytes / (outputs * row_bytes) : 1);
+}
+
 // Where the weights of a block come from. Row n + o, the last one repeated; from column `at` on.
 
-/// Straight from the matrix, which also fetches what stands kAhead rows on, into the second cache. kPlain: see Passes.
-template <Format kFormat, bool kPlain, int kAhead>
+/// Straight from the matrix, which also fetches what stands RowsAhead of kTogether on, into the second cache. kPlain: see Passes.
+template <Format kFormat, bool kPlain, int kTogether>
 struct CodedBytes {
   const std::byte* begin;
-  std::int64_t row_bytes, last, columns;
+  std::int64_t row_bytes, last, columns, ahead;
   const std::uint8_t (*shift)[kBlockGroups];
 
   [[gnu::always_inline]] CodedBytes(const ByteLinearArgs& args, std::int64_t n, std::int64_t at, const std::uint8_t (*shifts)[kBlockGroups]) noexcept
       : begin(args.weight.data + n * RowBytes(kFormat, args.weight.k) + RowBytes(kFormat, at)), row_bytes(RowBytes(kFormat, args.weight.k)),
-        last(args.row_end - 1 - n), columns(args.weight.k - at), shift(shifts) {}
+        last(args.row_end - 1 - n), columns(args.weight.k - at),
+        ahead(kTogether > 0 ? RowsAhead(kTogether, row_bytes) * row_bytes : 0), shift(shifts) {}
 
   [[gnu::always_inline]] const std::byte* Row(std::int64_t o) const noexcept { return begin + (o < last ? o : last) * row_bytes; }
   template <bool kWhole>
   [[gnu::always_inline]] void Load(std::int64_t o, std::int64_t step, Bytes (&w)[2]) const noexcept {
     constexpr std::int64_t kStepBytes = RowBytes(kFormat, kStepColumns);
     const std::byte* codes = Row(o) + step * kStepBytes;
-    if constexpr (kAhead > 0) {
-      if (kStepBytes >= 64 || step * kStepBytes % 64 == 0) __builtin_prefetch(codes + kAhead * row_bytes, 0, 2);
-      if (kStepBytes >= 128) __builtin_prefetch(codes + kAhead * row_bytes + 64, 0, 2);
+    if constexpr (kTogether > 0) {
+      if (kStepBytes >= 64 || step * kStepBytes % 64 == 0) __builtin_prefetch(codes + ahead, 0, 2);
+      if (kStepBytes >= 128) __builtin_prefetch(codes + ahead + 64, 0, 2);
     }
     alignas(64) std::byte rest[kStepColumns];
     if (const std::int64_t left = columns - step * kStepColumns; !kWhole && left < kStepColumns) {
@@ -106,6 +113,7 @@ struct Passes {
 /// The kFp4 rows from n: their groups' shifts, times 16, and the scales of what is left.
 [[gnu::always_inline]] inline ScaleBounds FoldFp4Outputs(const ByteLinearArgs& args, std::int64_t n, std::int64_t outputs, std::int64_t at, ByteFold& fold) noexcept {
   const std::int64_t groups = (args.weight.k + kFp4Group - 1) / kFp4Group, left = groups - at / kFp4Group;
+  const std::int64_t ahead = RowsAhead(outputs, RowBytes(Format::kFp4, args.weight.k)) * groups;
   ScaleBounds bounds = NoScaleBounds();
   for (std::int64_t o = 0; o < outputs; o += kScaleRows) {
     const std::uint8_t* rows[kScaleRows];
@@ -113,7 +121,7 @@ struct Passes {
     for (std::int64_t i = 0; i < kScaleRows; ++i) {
       const std::int64_t row = n + o + i < args.row_end ? n + o + i : args.row_end - 1;
       rows[i] = args.weight.scales + row * groups + at / kFp4Group;
-      if (at / kFp4Group % 64 == 0) __builtin_prefetch(rows[i] + outputs * groups, 0, 2);  // of the next outputs, as CodedBytes does with their codes
+      if (at / kFp4Group % 64 == 0) __builtin_prefetch(rows[i] + ahead, 0, 2);  // as CodedBytes does with codes
       if (left >= kBlockGroups) continue;
       __builtin_memset(padded[i], rows[i][0], kBlockGroups);
       __builtin_memcpy(padded[i], rows[i], static_cast<std::size_t>(left));

@@ -128,11 +128,11 @@ inline constexpr int kFewTiles = kRows > kByteTileRows ? 2 : 1;
 /// What a block adds to a tile of `outputs` from n + first on.
 template <Format kFormat, int kRows>
 [[gnu::always_inline]] inline Ints FewBlock(const ByteLinearArgs& args, std::int64_t n, std::int64_t first, std::int64_t block, Passes passes, FewScratch& scratch) noexcept {
-  constexpr int kOut = kFewOutputs<kFormat, kRows>, kAhead = kOut * kFewTiles<kRows>;
+  constexpr int kOut = kFewOutputs<kFormat, kRows>;
   const std::int64_t at = block * kByteBlock, columns = ColumnsFrom(at, args.weight.k), steps = StepsFrom(at, args.weight.k);
   const std::int8_t(*x)[kByteBlock] = scratch.x + block * kRows;
   if (passes.plain && columns % kStepColumns == 0) {
-    const CodedBytes<kFormat, true, kAhead> source(args, n, at, scratch.fold.shift[0]);
+    const CodedBytes<kFormat, true, kOut * kFewTiles<kRows>> source(args, n, at, scratch.fold.shift[0]);
     if (columns < kByteBlock) return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, steps, x));
     return AddInts(LoadInts(scratch.start[block]), ByteTile<kRows, kOut, true>(source, first, kByteBlock / kStepColumns, x));
   }
