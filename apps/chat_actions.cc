@@ -18,7 +18,7 @@ constexpr char kHelp[] =
     "/save FILE                write the messages as JSON\n"
     "/load FILE                go on from messages that were saved\n"
     "/quit                     leave (also Ctrl-D)\n"
-    "Ctrl-C stops an answer, or clears the line.";
+    "Ctrl-C stops an answer (again two seconds later: the program), or clears the line.";
 
 std::string_view Trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t");

@@ -187,7 +187,7 @@ void AddGenerateCommand(CLI::App& app, int& exit_code) {
   command->add_flag("--json", flags->json, "One JSON object at the end: tokens, text, reasoning_content, content, tool_calls, finish_reason, usage, timings");
   AddSamplingFlags(*command, flags->sampling);
   command->footer(
-      "Ctrl-C ends the answer: what was written stays, the exit code is 0.\n\nExamples:\n"
+      "Ctrl-C ends the answer: what was written stays, the exit code is 0. Pressed again two seconds later it ends the program.\n\nExamples:\n"
       "  baleen generate --model models/plankton --prompt '35+4' --temperature 0\n"
       "  baleen generate --model models/plankton --messages chat.json --think high --json\n"
       "  baleen generate --model models/plankton --tokens prompt.json --max-tokens 20 --seed 7 --top-p 0.9\n"

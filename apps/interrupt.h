@@ -2,7 +2,8 @@
 
 namespace baleen::apps {
 
-/// While it lives, an interrupt signal sets a flag instead of ending the program; system calls return early then. One at a time.
+/// While it lives, an interrupt signal sets a flag instead of ending the program; system calls return early then. Another one that comes two seconds
+/// or more later, while the flag still stands, ends it. One at a time.
 class InterruptWatch {
  public:
   enum class Signals { kCtrlC, kEveryStop };  // the second: termination and a closed terminal too

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 import program
@@ -133,6 +134,17 @@ class Generate(program.Case):
         self.assertEqual(process.returncode, 0, message)
         self.assertTrue((first + output).decode())
         self.assertIn(b"stopped by Ctrl-C", message)
+
+    def test_ctrl_c_again_does_not_wait_for_a_long_step(self):
+        prompt = self.file("long", [300 + i % 1500 for i in range(2048)])  # one step, and by the slow kernels many seconds of it
+        process = subprocess.Popen([program.PROGRAM, "generate", "--model", str(MODEL), "--tokens", str(prompt), "--max-tokens", "1", "--threads", "1"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env={**os.environ, "BALEEN_ISA": "reference"})
+        self.assertIn(b"memory", process.stderr.readline())  # it has begun
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.25)
+        process.communicate()
+        self.assertEqual(process.returncode, -signal.SIGINT)
 
 
 if __name__ == "__main__":
