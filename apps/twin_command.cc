@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TwinFlags {
-  std::string preset, config, out, tokenizer;
+  std::string preset, config, out, tokenizer, doomed;
   std::int64_t layers = 0, experts = 0;
   std::uint64_t seed = 0;
   int threads = 0;
@@ -58,6 +58,12 @@ Status WriteTokenizer(const TwinFlags& flags, std::int64_t vocab_size) {
   return {};
 }
 
+Status Delete(const std::string& folder) {
+  TRY_ASSIGN(const std::uint64_t bytes, checkpoint::DeleteTwin(folder));
+  diagnostics::Note(diagnostics::Quoted(folder, 300) + ": removed, " + std::to_string(bytes) + " bytes");
+  return {};
+}
+
 Status MakeTwin(const TwinFlags& flags) {
   if (flags.preset.empty() == flags.config.empty()) return diagnostics::InvalidInput("expected either --preset NAME or --config FILE");
   if (flags.out.empty()) return diagnostics::InvalidInput("--out: expected the name of a folder, found nothing");
@@ -79,9 +85,10 @@ Status MakeTwin(const TwinFlags& flags) {
 
 void AddTwinCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<TwinFlags>();
-  CLI::App* sub = app.add_subcommand("twin", "Write a random-weight checkpoint in the official format, for tests and benchmarks.");
+  CLI::App* sub = app.add_subcommand("twin", "Write a random-weight checkpoint in the official format, for tests and benchmarks, or remove one.");
   std::string presets;
   for (const std::string& name : checkpoint::PresetNames()) presets += (presets.empty() ? "" : ", ") + name;
+  CLI::Option* doomed = sub->add_option("--delete", flags->doomed, "Remove this folder, which must hold a twin and nothing else");
   sub->add_option("--preset", flags->preset, "A built-in configuration: " + presets);
   sub->add_option("--config", flags->config, "A config.json to take the shapes from");
   sub->add_option("--layers", flags->layers, "Keep only the first N layers")->check(CLI::Range(1, 1 << 20));
@@ -93,14 +100,18 @@ void AddTwinCommand(CLI::App& app, int& exit_code) {
   });
   sub->add_option("--threads", flags->threads, "Threads that make weights (default: BALEEN_THREADS, else every core)")->check(CLI::Range(1, library::kMostThreads));
   sub->add_option("--tokenizer", flags->tokenizer, "Folder to copy tokenizer.json and tokenizer_config.json from (default: a byte-level one is made)");
-  sub->add_option("--out", flags->out, "Folder to write; an unfinished twin in it is completed")->required();
+  sub->add_option("--out", flags->out, "Folder to write; an unfinished twin in it is completed");
+  for (CLI::Option* option : sub->get_options()) {
+    if (option != doomed && option != sub->get_help_ptr()) option->excludes(doomed);
+  }
   sub->footer(
       "Examples:\n"
       "  baleen twin --preset v4-flash --layers 4 --out /tmp/flash-4\n"
       "  baleen twin --preset v4-pro --layers 3 --experts 16 --seed 7 --out /tmp/pro-3\n"
-      "  baleen twin --config model/config.json --tokenizer model --out /tmp/twin\n\n"
-      "Exit codes: 0 written; 2 impossible flags or configuration; 3 file not found; 5 disk.");
-  sub->callback([flags, &exit_code] { Run(exit_code, [&] { return MakeTwin(*flags); }); });
+      "  baleen twin --config model/config.json --tokenizer model --out /tmp/twin\n"
+      "  baleen twin --delete /tmp/flash-4\n\n"
+      "Exit codes: 0 written or removed; 2 impossible flags or configuration; 3 file not found; 5 disk.");
+  sub->callback([flags, doomed, &exit_code] { Run(exit_code, [&] { return doomed->count() > 0 ? Delete(flags->doomed) : MakeTwin(*flags); }); });
 }
 
 }  // namespace baleen::apps

@@ -169,6 +169,39 @@ std::string Foreign(const fs::path& dir) {
   return "";
 }
 
+bool IsShardName(const std::string& name) { return name.starts_with("model") && name.ends_with(".safetensors"); }
+
+/// Whether a twin has such a file beside its weights.
+bool IsTwinsText(const std::string& name) {
+  return name == "config.json" || name == "model.safetensors.index.json" || name == "tokenizer.json" || name == "tokenizer_config.json";
+}
+
+/// Adds the folder's files to `files`. Errors: one that no twin has, or a shard without a twin's mark.
+Status ListTwin(const fs::path& dir, bool inner, std::vector<fs::path>& files) {
+  std::error_code code;
+  const auto refusal = [&](const fs::path& path, const char* what) {
+    return InvalidInput(Quoted(path.string(), 300) + ": expected a folder with a twin and nothing else, found " + what + "; nothing was removed");
+  };
+  for (fs::directory_iterator it(dir, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    const fs::file_type type = it->symlink_status(code).type();
+    if (!inner && name == "inference" && type == fs::file_type::directory) {
+      TRY(ListTwin(it->path(), true, files));
+      continue;
+    }
+    if (type != fs::file_type::regular) return refusal(it->path(), "something that is not a plain file");
+    if (IsShardName(name) && !inner) {
+      const auto shard = OpenShard(it->path());
+      if (!shard || !shard->header.metadata.contains("twin_seed")) return refusal(it->path(), "weights that are no twin");
+    } else if (!(inner ? name == "config.json" : IsTwinsText(name)) && !IsPartial(name)) {
+      return refusal(it->path(), "another file");
+    }
+    files.push_back(it->path());
+  }
+  if (code) return diagnostics::ResourceError(Quoted(dir.string(), 300) + ": cannot be listed: " + code.message());
+  return {};
+}
+
 /// A folder that holds something else than an earlier run of the same twin is not written into.
 Status ClaimFolder(const fs::path& dir, const std::string& config_text) {
   std::error_code code;
@@ -233,6 +266,25 @@ Result<ModelConfig> CutModel(ModelConfig config, std::int64_t layers, std::int64
     for (std::int64_t i = layers - targets; i < layers; ++i) config.dspark_target_layers.push_back(i);
   }
   return config;
+}
+
+Result<std::uint64_t> DeleteTwin(const fs::path& dir) {
+  std::error_code code;
+  if (!fs::is_directory(dir, code)) return diagnostics::NotFound(Quoted(dir.string(), 300) + ": expected the folder of a twin, found " + (fs::exists(dir, code) ? "a file" : "nothing"));
+  std::vector<fs::path> files;
+  TRY(ListTwin(dir, false, files));
+  if (std::none_of(files.begin(), files.end(), [](const fs::path& file) { return IsShardName(file.filename().string()); })) {
+    return InvalidInput(Quoted(dir.string(), 300) + ": expected the weights of a twin, found none; nothing was removed");
+  }
+  std::uint64_t bytes = 0;
+  files.push_back(dir / "inference");
+  files.push_back(dir);
+  for (const fs::path& file : files) {
+    if (const std::uintmax_t size = fs::is_regular_file(file, code) ? fs::file_size(file, code) : 0; !code) bytes += size;
+    fs::remove(file, code);
+    if (code) return diagnostics::ResourceError(Quoted(file.string(), 300) + ": cannot be removed: " + code.message());
+  }
+  return bytes;
 }
 
 std::uint64_t TwinBytes(const ModelConfig& config) {

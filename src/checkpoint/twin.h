@@ -23,6 +23,10 @@ struct TwinOptions {
 /// Errors: the folder holds another model, the disk is too small (checked first) or fails.
 Status WriteTwin(const ModelConfig& config, const std::filesystem::path& dir, const TwinOptions& options);
 
+/// Removes the files of a twin, finished or not, and its folder. Returns the bytes that they took. Errors, and nothing is removed: the folder holds
+/// no weights of a twin, or anything that WriteTwin and its tokenizer do not leave there.
+Result<std::uint64_t> DeleteTwin(const std::filesystem::path& dir);
+
 /// Bytes of all tensors of such a checkpoint.
 std::uint64_t TwinBytes(const ModelConfig& config);
 

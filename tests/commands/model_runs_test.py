@@ -254,6 +254,31 @@ class Twins(Runs):
         self.assertFalse((self.folder / "twin" / "model.safetensors").exists())
         self.answered(self.twin("--preset", "tiny"))
 
+    def test_twins_are_removed_and_nothing_else(self):
+        twin = self.folder / "twin"
+        self.refused(run("twin", "--delete", twin), "found nothing")
+        self.refused(run("twin", "--delete", ""), "found nothing")
+        self.answered(self.twin("--preset", "tiny"))
+        self.refused(run("twin", "--delete", twin, "--preset", "tiny"))
+        self.refused(run("twin", "--delete", twin / "config.json"), "found a file")
+        files = sorted(twin.rglob("*"))
+        for make, said in ((lambda p: p.write_bytes(b"mine"), "another file"), (lambda p: p.symlink_to(twin / "config.json"), "not a plain file"), (lambda p: p.mkdir(), "not a plain file")):
+            for place in (twin / "notes", twin / "inference" / "notes"):
+                make(place)
+                self.refused(run("twin", "--delete", twin), said)
+                place.rmdir() if place.is_dir() and not place.is_symlink() else place.unlink()
+                self.assertEqual(sorted(twin.rglob("*")), files)
+        (twin / "tokenizer.json.partial-77").write_bytes(b"left by a run that was killed")
+        self.assertIn(b"removed", run("twin", "--delete", twin).stderr)
+        self.assertFalse(twin.exists())
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):  # a model that is no twin
+            twin.mkdir(exist_ok=True)
+            (twin / name).write_bytes((program.MODEL / name).read_bytes())
+        self.refused(run("twin", "--delete", twin), "weights that are no twin")
+        (twin / "model.safetensors").unlink()
+        self.refused(run("twin", "--delete", twin), "expected the weights of a twin, found none")
+        self.assertEqual(len(list(twin.iterdir())), 3)
+
     def test_small_twins_are_sound(self):
         for preset in ("tiny", "tiny-base", "tiny-dspark"):
             self.answered(self.twin("--preset", preset, out=self.folder / preset))
