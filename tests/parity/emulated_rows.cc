@@ -20,6 +20,7 @@ namespace {
 
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
+#include "kernels/avx512/e2m1_table.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/wide/fp8_table.inl"
 #include "kernels/wide/fp8_fold.inl"
@@ -35,6 +36,7 @@ namespace {
 
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
+#include "kernels/avx512/e2m1_table.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/avx512_vnni/index_fold.inl"
 #include "kernels/amx/index.inl"

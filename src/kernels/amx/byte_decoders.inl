@@ -12,20 +12,6 @@ inline constexpr std::int64_t kFewestByteRows = 5;    // fewer are multiplied fa
 inline constexpr int kPassShifts = 4, kPasses = 3, kMostSpread = kPassShifts * kPasses - 1;
 inline constexpr std::uint8_t kLeftOut = 64;  // instead of a shift: the group belongs to another pass
 
-struct ShiftedE2m1 {
-  alignas(64) std::int8_t byte[64];
-};
-constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
-  constexpr int kTwice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
-  ShiftedE2m1 table{};
-  for (int i = 0; i < 64; ++i) {
-    const int value = kTwice[i % 8] << (i / 16);
-    table.byte[i] = static_cast<std::int8_t>(i % 16 < 8 ? value : -value);
-  }
-  return table;
-}
-inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
-
 /// In lane i, sixteen times the number i: which of four shifts a line's bytes take.
 [[gnu::always_inline]] inline __m512i Quarters() noexcept {
   return _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);

@@ -239,7 +239,7 @@ template <int kRowTiles, class Tiles>
       const bool last = step + 1 == range.steps;
       const Fp4Step<false> decoder{last ? panel.rest : panel.codes, last ? 0 : step * kLine, 0, ring,
                                    reinterpret_cast<const std::uint8_t(*)[kBlockGroups]>(scratch.shift[block % 2][0] + (step - begin) * kStepGroups),
-                                   _mm512_load_si512(kShiftedE2m1.byte), _mm512_set1_epi8(0x0F),
+                                   _mm512_load_si512(kShiftedE2m1<0>.byte), _mm512_set1_epi8(0x0F),
                                    Quarters()};
       for (std::int64_t o = 0; o < kPanel; ++o) decoder.Decode(o);
       MultiplyStep<kRowTiles>(tiles, ring, scratch.x[tile * range.steps + step], range.steps, NothingMore{});
@@ -304,7 +304,7 @@ template <int kRowTiles, Format kFormat, class Tiles>
                                          ByteTileScratch& scratch) noexcept {
   constexpr bool kBlocks = kFormat != Format::kInt8;
   const std::int64_t bytes = RowBytes(kFormat, kStepColumns), ahead = kPanel * RowBytes(kFormat, args.weight.k);
-  const __m512i table = _mm512_load_si512(kShiftedE2m1.byte), nibble = _mm512_set1_epi8(0x0F), quarters = Quarters();
+  const __m512i table = _mm512_load_si512(kShiftedE2m1<0>.byte), nibble = _mm512_set1_epi8(0x0F), quarters = Quarters();
   int passes = 1, next_passes = 1;
   /// body(decoder) of a step.
   const auto with_step = [&](std::int64_t step, const auto& body) __attribute__((always_inline)) {

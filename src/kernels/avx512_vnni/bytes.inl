@@ -51,20 +51,6 @@ template <bool kInterleaved>
   return {_mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(static_cast<char>(0x80)))};
 }
 
-struct ShiftedE2m1 {
-  alignas(64) std::uint8_t byte[64];
-};
-constexpr ShiftedE2m1 MakeShiftedE2m1() noexcept {
-  constexpr int kTwice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
-  ShiftedE2m1 table{};
-  for (int i = 0; i < 64; ++i) {
-    const int value = kTwice[i % 8] << (i / 16);
-    table.byte[i] = static_cast<std::uint8_t>(kWeightOffset + (i % 16 < 8 ? value : -value));
-  }
-  return table;
-}
-inline constexpr ShiftedE2m1 kShiftedE2m1 = MakeShiftedE2m1();
-
 /// 128 e2m1 codes, twice their values shifted by their four groups' shifts (each times 16; kLeftOut, which there is not where kPlain: as if zero): the even columns and the odd ones.
 template <bool kPlain>
 [[gnu::always_inline]] inline void Fp4Weights(const std::byte* p, const std::uint8_t* shifts, Bytes (&w)[2]) noexcept {
@@ -73,7 +59,7 @@ template <bool kPlain>
   __builtin_memcpy(&of_groups, shifts, sizeof(of_groups));
   const __m512i shift = _mm512_shuffle_epi8(_mm512_set1_epi32(of_groups), quarters), codes = _mm512_loadu_si512(p), nibble = _mm512_set1_epi8(0x0F);
   const __m512i even = _mm512_ternarylogic_epi32(codes, nibble, shift, 0xEA);  // (code & 15) | shift
-  const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), nibble, shift, 0xEA), table = _mm512_load_si512(kShiftedE2m1.byte);
+  const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), nibble, shift, 0xEA), table = _mm512_load_si512(kShiftedE2m1<kWeightOffset>.byte);
   w[0].v = _mm512_permutexvar_epi8(even, table);
   w[1].v = _mm512_permutexvar_epi8(odd, table);
   if constexpr (kPlain) return;

@@ -1,5 +1,5 @@
 // Index queries and packed keys as whole numbers of eight bits. Included inside an unnamed namespace after avx512/lanes.inl,
-// avx512/transpose.inl and wide/math.inl.
+// avx512/transpose.inl, avx512/e2m1_table.inl and wide/math.inl.
 //
 // A key's group of 32 channels is e2m1 codes times a power of two, and so is a query's in official arithmetic: twice the values are whole numbers
 // of at most 12 in magnitude. The four groups of a key, and of a head, are folded into one scale where their exponents are at most 3 apart: bytes of
@@ -10,7 +10,7 @@ inline constexpr std::int64_t kDim = 128, kGroups = kDim / kIndexGroup, kWords =
 inline constexpr std::int64_t kMostHeads = 64, kKeysTogether = 16, kLine = 64;
 inline constexpr int kMostShift = 3;
 inline constexpr int kMostExponent = 50;         // of a scale: products are far from the ends of fp32
-inline constexpr float kMostWeight = 0x1p40f;    // of a head's weight times its unit, and one by it the least
+inline constexpr float kMostWeight = 0x1p40f;    // of a head's weight times its unit; the least but zero is one by it
 
 struct IndexQueries {
   alignas(64) std::int32_t words[kMostHeads][kWords];  // of eight channels, the even ones, then the odd ones; past the heads zeros
@@ -68,21 +68,6 @@ struct IndexQueries {
   return true;
 }
 
-/// Twice the values of e2m1 codes, shifted by 0 to 3 and plus kPlus.
-template <int kPlus>
-struct FoldedE2m1 {
-  alignas(64) std::uint8_t byte[64];
-  constexpr FoldedE2m1() noexcept : byte() {
-    constexpr int kTwice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
-    for (int i = 0; i < 64; ++i) {
-      const int value = kTwice[i % 8] << (i / 16);
-      byte[i] = static_cast<std::uint8_t>((i % 16 < 8 ? value : -value) + kPlus);
-    }
-  }
-};
-template <int kPlus>
-inline constexpr FoldedE2m1<kPlus> kFoldedE2m1;
-
 /// The keys [first, first + 16) of the call, the last one repeated: word w of each in a line. False where a key's groups are too far apart or out.
 template <int kPlus>
 [[gnu::always_inline]] inline bool FoldKeys(const IndexScoreArgs& args, std::int64_t first, std::uint8_t (*lines)[kLine], float* key_scale) noexcept {
@@ -108,7 +93,7 @@ template <int kPlus>
                      _mm512_cmpgt_epu8_mask(codes, _mm512_set1_epi8(static_cast<char>(127 + kMostExponent)))) == 0;
   _mm512_store_si512(key_scale, _mm512_slli_epi32(_mm512_and_si512(least, _mm512_set1_epi32(0xFF)), 23));
   Transpose(rows);
-  const __m512i table = _mm512_load_si512(kFoldedE2m1<kPlus>.byte), nibble = _mm512_set1_epi8(0x0F);
+  const __m512i table = _mm512_load_si512(kShiftedE2m1<kPlus>.byte), nibble = _mm512_set1_epi8(0x0F);
 #pragma GCC unroll 16
   for (int w = 0; w < 16; ++w) {
     const __m512i of_group = _mm512_shuffle_epi8(shifts, _mm512_broadcast_i32x4(_mm_add_epi8(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12),

@@ -15,6 +15,7 @@ namespace {
 
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
+#include "kernels/avx512/e2m1_table.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/wide/fp8_table.inl"
 #include "kernels/wide/fp8_fold.inl"
