@@ -246,7 +246,7 @@ struct Request {
   std::function<void(const Ending&)> on_end = {};
 };
 
-/// Counters since the opening, and how things were after the last step.
+/// Counters since the opening, and how things were after the last step; within on_end, the ended request is counted.
 struct Statistics {
   std::int64_t running = 0, waiting = 0;                // now
   std::int64_t submitted = 0, ended = 0;                // ended: in whatever way

@@ -60,6 +60,7 @@ void Engine::Refuse(Submission& submission) {
   inbox_.Leave(static_cast<std::int64_t>(submission.request.prompt.size()));
   ++counted_.ended;
   ++counted_.failed;
+  Publish();
   if (submission.request.on_end) submission.request.on_end({.finish = Finish::kFailed, .usage = {}, .error = OutOfMemory()});
 }
 

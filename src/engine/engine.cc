@@ -150,8 +150,9 @@ Statistics Engine::statistics() const {
 }
 
 void Engine::Publish() {
-  counted_.running = static_cast<std::int64_t>(running_.size());
-  counted_.waiting = static_cast<std::int64_t>(waiting_.size());
+  const auto going_on = [](const ActivePointer& active) { return !active->finish; };
+  counted_.running = std::count_if(running_.begin(), running_.end(), going_on);
+  counted_.waiting = std::count_if(waiting_.begin(), waiting_.end(), going_on);
   counted_.blocks = pool_->blocks();
   counted_.used_blocks = pool_->blocks() - pool_->free_blocks();
   counted_.cached_blocks = cache_->cached_blocks();
@@ -172,24 +173,32 @@ void Engine::End(Active& active, Finish finish, std::optional<diagnostics::Error
   counted_.expired += finish == Finish::kExpired;
 }
 
+/// Frees what the ended requests hold, counts them where statistics() shows it, and only then tells their owners: who was told of an end finds it counted.
 void Engine::RemoveEnded() {
-  const auto remove = [&](std::vector<ActivePointer>& from) {
-    for (ActivePointer& active : from) {
+  bool any = false;
+  for (auto* list : {&running_, &waiting_}) {
+    for (const ActivePointer& active : *list) {
       if (!active->finish) continue;
+      any = true;
       if (!active->started) inbox_.Leave(active->PromptLength());
+      active->snapshot = {};
+      active->sequence.reset();
+    }
+  }
+  if (!any) return;
+  Publish();
+  for (auto* list : {&running_, &waiting_}) {
+    for (ActivePointer& active : *list) {
+      if (!active->finish) continue;
       const ActivePointer ended = std::move(active);
-      ended->snapshot = {};
-      ended->sequence.reset();
       try {
         if (ended->request.on_end) ended->request.on_end({*ended->finish, ended->usage, std::move(ended->error)});
       } catch (const std::exception& e) {
         diagnostics::Warn(std::string("a request's on_end threw: ") + e.what());
       }
     }
-    std::erase(from, nullptr);
-  };
-  remove(running_);
-  remove(waiting_);
+    std::erase(*list, nullptr);
+  }
 }
 
 void Engine::Shutdown() {

@@ -248,6 +248,24 @@ TEST(Engine, SubmissionsComeFromAnyThread) {
   ExpectNothingLeft(machine);
 }
 
+TEST(Engine, WhoIsToldOfAnEndFindsItCounted) {
+  Machine machine = Start({});
+  std::vector<Answer> answers(5);
+  std::int64_t told = 0;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    Request request = Asking(Ids(20, 1), i % 2 == 0 ? 3 : 6, answers[i]);
+    request.on_end = [&](const Ending&) {
+      const Statistics statistics = machine.engine->statistics();
+      EXPECT_GE(statistics.ended, ++told);
+      EXPECT_EQ(statistics.running + statistics.waiting + statistics.ended, statistics.submitted);
+    };
+    SubmitTo(machine, std::move(request));
+  }
+  machine.Drain();
+  EXPECT_EQ(told, 5);
+  ExpectNothingLeft(machine);
+}
+
 TEST(Engine, ShutdownEndsEverybodyOnceAndTakesNobodyIn) {
   Options options;
   options.sequences = 2;
