@@ -52,7 +52,7 @@ Isa Detect() noexcept {
   const bool avx512 = (state & 0xE6) == 0xE6 && Bit(seven.b, 16) && Bit(seven.b, 17) && Bit(seven.b, 30) && Bit(seven.b, 31);  // F DQ BW VL
   if (!avx512) return Isa::kAvx2;
   const bool tiles = (state & 0x60000) == 0x60000 && Bit(seven.d, 22) && Bit(seven.d, 24) && Bit(seven.d, 25);  // AMX-BF16 AMX-TILE AMX-INT8
-  const bool beside = Bit(seven.c, 1) && Bit(seven.c, 11) && Bit(Cpuid(7, 1).a, 5);  // VBMI VNNI AVX512-BF16: every CPU with tiles has them
+  const bool beside = Bit(seven.c, 1) && Bit(seven.c, 8) && Bit(seven.c, 11) && Bit(Cpuid(7, 1).a, 5);  // VBMI GFNI VNNI AVX512-BF16: every CPU with tiles has them
   return tiles && beside && TilePermission() ? Isa::kAmx : Isa::kAvx512;
 }
 
@@ -91,6 +91,15 @@ bool HasBf16Dots() noexcept {
 bool HasByteDots() noexcept {
 #if defined(__x86_64__)
   static const bool has = BestIsa() >= Isa::kAvx512 && Bit(Cpuid(7, 0).c, 11) && Bit(Cpuid(7, 0).c, 1);
+  return has;
+#else
+  return false;
+#endif
+}
+
+bool HasByteMatrices() noexcept {
+#if defined(__x86_64__)
+  static const bool has = BestIsa() >= Isa::kAvx512 && Bit(Cpuid(7, 0).c, 8);
   return has;
 #else
   return false;

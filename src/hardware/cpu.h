@@ -23,6 +23,9 @@ bool HasBf16Dots() noexcept;
 /// Whether it adds products of bytes (AVX512_VNNI) and looks bytes up in a register: the same.
 bool HasByteDots() noexcept;
 
+/// Whether it multiplies bytes with matrices of bits (GFNI, in registers of 64), which kAmx has and its rows use.
+bool HasByteMatrices() noexcept;
+
 /// The set to run: `name` (reference|avx2|avx512|amx), or BestIsa() if empty.
 /// Errors: an unknown name, or one that this machine cannot run.
 Result<Isa> ChooseIsa(std::string_view name);

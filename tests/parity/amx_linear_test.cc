@@ -21,7 +21,7 @@ struct Named {
 /// The tile kernel over emulated tiles, and over real ones where the machine has them.
 std::vector<Named> Kernels() {
   std::vector<Named> kernels;
-  if (hardware::BestIsa() >= hardware::Isa::kAvx512) kernels.push_back({"emulated", Emulated});
+  if (CanEmulateTiles()) kernels.push_back({"emulated", Emulated});
   if (hardware::BestIsa() >= hardware::Isa::kAmx) kernels.push_back({"amx", TableFor(hardware::Isa::kAmx).linear});
   return kernels;
 }
@@ -67,11 +67,49 @@ TEST(TileLinear, AgreesWithTheReferenceWithinTheDerivedBound) {
   }
 }
 
+TEST(TileLinear, RowsLongerThanARangeKeepTheirOrder) {
+  for (const Named& named : Kernels()) {
+    for (const Kind& kind : kKinds) {
+      Numbers numbers(23);
+      const std::int64_t n = 37, rows = 18;
+      for (const std::int64_t k : {8192, 8192 + 160, 2 * 8192 + 32}) {
+        const Weights w = RandomWeights(numbers, kind.format, n, k);
+        const Activations a = Bf16Activations(numbers, rows, k, kind.quantised);
+        const auto expected = Multiply(TableFor(hardware::Isa::kReference).linear, w.matrix, a, 0, n, 0, rows);
+        const auto found = Multiply(named.kernel, w.matrix, a, 0, n, 0, rows, {}, kind.rounding);
+        for (std::int64_t i = 0; i < rows * n; ++i) {
+          const double rounding = kind.rounding == Rounding::kBf16 ? std::fabs(expected[i]) * 0x1p-8 : 0.0;
+          ASSERT_LE(std::fabs(static_cast<double>(expected[i]) - found[i]), 2 * Bound(k, Magnitude(w, a, i / n, i % n)) + rounding) << named.name << " k " << k;
+        }
+        for (const std::int64_t r : {0, 17}) {
+          const auto one = Multiply(named.kernel, w.matrix, a, 0, n, r, 1, {}, kind.rounding);
+          ASSERT_EQ(std::memcmp(one.data(), found.data() + r * n, 4 * one.size()), 0) << named.name << " k " << k << " row " << r;
+        }
+      }
+    }
+  }
+}
+
+TEST(TileLinear, RealTilesGiveTheBitsOfEmulatedOnes) {
+  if (hardware::BestIsa() < hardware::Isa::kAmx) GTEST_SKIP() << "needs AMX";
+  for (const Kind& kind : kKinds) {
+    for (const std::int64_t rows : {1, 2, 16, 33, 140}) {
+      Numbers numbers(29);
+      const std::int64_t n = 70, k = 416;
+      const Weights w = RandomWeights(numbers, kind.format, n, k);
+      const Activations a = Bf16Activations(numbers, rows, k, kind.quantised);
+      const auto emulated = Multiply(Emulated, w.matrix, a, 0, n, 0, rows, {}, kind.rounding);
+      const auto real = Multiply(TableFor(hardware::Isa::kAmx).linear, w.matrix, a, 0, n, 0, rows, {}, kind.rounding);
+      ASSERT_EQ(std::memcmp(emulated.data(), real.data(), 4 * real.size()), 0) << kFormatNames[static_cast<int>(kind.format)] << " rows " << rows;
+    }
+  }
+}
+
 TEST(TileLinear, ARowsBitsDoNotDependOnWhatStandsBesideIt) {
   for (const Named& named : Kernels()) {
     for (const Kind& kind : kKinds) {
       Numbers numbers(19);
-      const std::int64_t n = 150, k = 292, rows = 81;
+      const std::int64_t n = 150, k = 292, rows = 150;
       const Weights w = RandomWeights(numbers, kind.format, n, k);
       const Activations a = Bf16Activations(numbers, rows, k, kind.quantised);
       const auto whole = Multiply(named.kernel, w.matrix, a, 0, n, 0, rows, {}, kind.rounding);
@@ -136,7 +174,7 @@ TEST(TileLinear, EveryE4m3CodeTimesOneIsExact) {
 }
 
 TEST(TileLinear, WhatIsNotExactInBf16IsPassedOn) {
-  if (hardware::BestIsa() < hardware::Isa::kAvx512) GTEST_SKIP() << "needs AVX-512";
+  if (!CanEmulateTiles()) GTEST_SKIP() << "needs AVX-512 with bf16 pairs, byte dots and byte matrices";
   LinearArgs args;
   args.weight.format = Format::kBf16;
   EXPECT_FALSE(LinearOnEmulatedTiles(args));  // exact arithmetic: x is any fp32

@@ -28,7 +28,7 @@ void CountAttend(const AttendArgs& args) noexcept {
 class TileRows : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!CanEmulateTiles()) GTEST_SKIP() << "needs AVX-512 with bf16 pairs and byte dots";
+    if (!CanEmulateTiles()) GTEST_SKIP() << "needs AVX-512 with bf16 pairs, byte dots and byte matrices";
     passed_on = 0;
   }
 };
@@ -64,7 +64,7 @@ TEST_F(TileRows, BytesOfManyRowsStayOnTilesHoweverFarScalesAre) {
   for (const Format format : {Format::kFp4, Format::kFp8, Format::kInt8}) {
     for (const int spread : {0, 3, 4, 7, 8, 11}) {  // one, two and three passes
       for (const std::int64_t k : {64, 640, 1100}) {
-        for (const std::int64_t rows : {5, 16, 17, 32, 49}) {
+        for (const std::int64_t rows : {5, 16, 17, 32, 49, 66, 150}) {
           ByteCase c = MakeByteCase(numbers, format, 45, k, rows, 120, 120 + spread);
           ASSERT_TRUE(SameBits(c.Run(TableFor(hardware::Isa::kReference).byte_linear), c.Run(BytesOnTiles))) << "spread " << spread << " k " << k << " rows " << rows;
         }
@@ -81,11 +81,11 @@ TEST_F(TileRows, BytesPassOnFewRowsLongRowsAndPanelsThatDoNotFold) {
     c.Run(BytesOnTiles);
   }
   EXPECT_EQ(passed_on, 2);
-  ByteCase wide = MakeByteCase(numbers, Format::kInt8, 3, 64 * 128 + 2, 6, 120, 123);
+  ByteCase wide = MakeByteCase(numbers, Format::kInt8, 3, 256 * 128 + 2, 6, 120, 123);
   EXPECT_TRUE(SameBits(wide.Run(TableFor(hardware::Isa::kReference).byte_linear), wide.Run(BytesOnTiles)));
   EXPECT_EQ(passed_on, 3);
-  // One block of one output of the second panel: that panel alone goes below, of every range of rows (a range holds 64 tiles times steps).
-  ByteCase c = MakeByteCase(numbers, Format::kFp4, 100, 1024, 200, 120, 123);
+  // One block of one output of the second panel: that panel alone goes below, of every range of rows (a range holds 16 tiles of rows).
+  ByteCase c = MakeByteCase(numbers, Format::kFp4, 100, 1024, 300, 120, 123);
   c.weights.scales[40 * 32 + 20] = 135;
   EXPECT_TRUE(SameBits(c.Run(TableFor(hardware::Isa::kReference).byte_linear), c.Run(BytesOnTiles)));
   EXPECT_EQ(passed_on, 3 + 2);

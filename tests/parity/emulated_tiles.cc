@@ -8,7 +8,10 @@
 
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "kernels/amx/tiles_emulated.h"
+#include "kernels/table.h"
 #include "tensor/scalar.h"
 
 namespace baleen::kernels {
@@ -18,6 +21,7 @@ namespace {
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
 #include "kernels/wide/math.inl"
+#include "kernels/amx/linear_decoders.inl"
 #include "kernels/amx/linear.inl"
 
 }  // namespace

@@ -4,15 +4,15 @@
 
 namespace baleen::kernels {
 
-/// The AMX matrix kernel over emulated tiles; needs AVX-512 only. False, and nothing written, where the kernel would pass the work on.
+/// The AMX matrix kernel over emulated tiles. False, and nothing written, where the kernel would pass the work on.
 bool LinearOnEmulatedTiles(const LinearArgs& args) noexcept;
 
-/// The other AMX rows over emulated tiles, and what they pass the work on to. They need bf16 pairs and byte dots as well (CanEmulateTiles).
+/// The other AMX rows over emulated tiles, and what they pass the work on to. All of them need what stands beside tiles (CanEmulateTiles).
 void ByteLinearOnEmulatedTiles(const ByteLinearArgs& args, void (*below)(const ByteLinearArgs&) noexcept) noexcept;
 void IndexScoreOnEmulatedTiles(const IndexScoreArgs& args, void (*below)(const IndexScoreArgs&) noexcept) noexcept;
 void AttendOnEmulatedTiles(const AttendArgs& args, void (*below)(const AttendArgs&) noexcept) noexcept;
 
-inline bool CanEmulateTiles() noexcept { return hardware::HasBf16Dots() && hardware::HasByteDots(); }
+inline bool CanEmulateTiles() noexcept { return hardware::HasBf16Dots() && hardware::HasByteDots() && hardware::HasByteMatrices(); }
 
 /// The AVX-512 table with the AMX rows over it, as the table of a machine with tiles is made. Requires CanEmulateTiles().
 inline const Table& EmulatedTable() {

@@ -21,6 +21,8 @@ namespace {
 #include "kernels/wide/fp8_fold.inl"
 #include "kernels/avx512/fp8_codes.inl"
 #include "kernels/amx/byte_decoders.inl"
+#include "kernels/amx/byte_panel.inl"
+#include "kernels/amx/byte_blocks.inl"
 #include "kernels/amx/byte_linear.inl"
 
 /// What tiles do not compute goes where it went before.

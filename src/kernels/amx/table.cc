@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "kernels/amx/overlays.h"
 #include "kernels/amx/tiles.h"
 #include "kernels/overlay.h"
@@ -18,6 +20,7 @@ namespace {
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
 #include "kernels/wide/math.inl"
+#include "kernels/amx/linear_decoders.inl"
 #include "kernels/amx/linear.inl"
 #include "kernels/amx/peaks.inl"
 

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/amx/tiles.h"
+
 namespace baleen::kernels::amx {
 namespace {
 
@@ -10,17 +12,18 @@ namespace {
 /// of a column are summed apart by FMA, added, and added to the sum; rounding to nearest even, denormal operands and results are zero.
 class EmulatedTiles {
  public:
+  explicit EmulatedTiles(int columns = 16) noexcept : columns_(columns) {}
   template <int kTile> void Zero() noexcept { __builtin_memset(tiles_[kTile], 0, sizeof(tiles_[kTile])); }
   template <int kTile> void Load(const void* p, std::ptrdiff_t stride) noexcept {
-    for (int row = 0; row < 16; ++row) __builtin_memcpy(tiles_[kTile][row], static_cast<const std::byte*>(p) + row * stride, 64);
+    for (int row = 0; row < 16; ++row) __builtin_memcpy(tiles_[kTile][row], static_cast<const std::byte*>(p) + row * stride, RowBytes(kTile));
   }
   template <int kTile> void LoadOnce(const void* p, std::ptrdiff_t stride) noexcept { Load<kTile>(p, stride); }
   template <int kTile> void Store(void* p, std::ptrdiff_t stride) noexcept {
-    for (int row = 0; row < 16; ++row) __builtin_memcpy(static_cast<std::byte*>(p) + row * stride, tiles_[kTile][row], 64);
+    for (int row = 0; row < 16; ++row) __builtin_memcpy(static_cast<std::byte*>(p) + row * stride, tiles_[kTile][row], RowBytes(kTile));
   }
   template <int kSums, int kA, int kB> void DpBf16() noexcept {
     for (int m = 0; m < 16; ++m) {
-      for (int n = 0; n < 16; ++n) {
+      for (int n = 0; n < columns_; ++n) {
         float even = 0.0f, odd = 0.0f;
         for (int k = 0; k < 16; ++k) {
           const std::uint32_t a = tiles_[kA][m][k], b = tiles_[kB][k][n];
@@ -35,7 +38,7 @@ class EmulatedTiles {
   template <int kSums, int kA, int kB> void DpInt8() noexcept {
     for (int m = 0; m < 16; ++m) {
       for (int k = 0; k < 16; ++k) {
-        for (int n = 0; n < 16; ++n) {
+        for (int n = 0; n < columns_; ++n) {
           for (int b = 0; b < 4; ++b) tiles_[kSums][m][n] += static_cast<std::uint32_t>(Byte(tiles_[kA][m][k], b) * Byte(tiles_[kB][k][n], b));
         }
       }
@@ -43,6 +46,7 @@ class EmulatedTiles {
   }
 
  private:
+  std::size_t RowBytes(int tile) const noexcept { return IsRight(tile) ? 4 * static_cast<std::size_t>(columns_) : 64; }
   static int Byte(std::uint32_t word, int b) noexcept { return static_cast<std::int8_t>(word >> (8 * b)); }
   static float Flushed(float x) noexcept { return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0.0f, x) : x; }
   static float Number(std::uint32_t bits) noexcept {
@@ -51,6 +55,7 @@ class EmulatedTiles {
     return Flushed(x);
   }
 
+  int columns_;
   std::uint32_t tiles_[8][16][16] = {};
 };
 
