@@ -83,7 +83,7 @@ std::int64_t OutputsPerPart(std::int64_t outputs, std::int64_t rows, std::int64_
   if (threads == 1) return std::max<std::int64_t>(outputs, 1);
   // Every part brings its rows into the form that its kernel wants, so the more rows there are, the larger it should be.
   constexpr std::int64_t kManyRows = 5;
-  const std::int64_t least = rows < kManyRows ? 32 : 64, parts = (matrices == 1 ? 4 : 16) * threads;
+  const std::int64_t least = rows < kManyRows ? 32 : 128, parts = (matrices == 1 ? 4 : 16) * threads;
   const std::int64_t share = std::max(least, (outputs * matrices + parts - 1) / parts), count = std::max<std::int64_t>(1, (outputs + share - 1) / share);
   return std::max<std::int64_t>(1, std::min(outputs, ((outputs + count - 1) / count + 15) / 16 * 16));
 }

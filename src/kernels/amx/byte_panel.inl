@@ -311,6 +311,14 @@ template <Format kFormat>
   }
 }
 
+template <int kRowTiles, Format kFormat>
+[[gnu::always_inline]] inline void WriteBytePanel(const ByteLinearArgs& args, const ByteTileRange& range, std::int64_t n, std::int64_t tile,
+                                                  const ByteTileScratch& scratch) noexcept {
+  for (std::int64_t i = 0; i < 4; i += 3 - kRowTiles) {
+    WriteByteTile<kFormat>(args, range, n + i / 2 * kSide, tile + i % 2, scratch.sum[i], scratch.block[i], scratch.x_scale[tile + i % 2]);
+  }
+}
+
 /// The panel's outputs of the tiles of rows from `tile` on. False where a block cannot be folded.
 template <int kRowTiles, Format kFormat, class Tiles>
 [[gnu::noinline]] bool MultiplyBytePanel(Tiles& tiles, const ByteLinearArgs& args, const ByteTileRange& range, const BytePanel& panel, std::int64_t tile,
@@ -369,8 +377,6 @@ template <int kRowTiles, Format kFormat, class Tiles>
       AddByteBlock<kRowTiles>(range, tile, block, scratch);
     }
   }
-  for (std::int64_t i = 0; i < 4; i += 3 - kRowTiles) {
-    WriteByteTile<kFormat>(args, range, panel.n + i / 2 * kSide, tile + i % 2, scratch.sum[i], scratch.block[i], scratch.x_scale[tile + i % 2]);
-  }
+  WriteBytePanel<kRowTiles, kFormat>(args, range, panel.n, tile, scratch);
   return true;
 }
