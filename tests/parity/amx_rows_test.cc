@@ -81,7 +81,7 @@ TEST_F(TileRows, BytesPassOnFewRowsLongRowsAndPanelsThatDoNotFold) {
     c.Run(BytesOnTiles);
   }
   EXPECT_EQ(passed_on, 2);
-  ByteCase wide = MakeByteCase(numbers, Format::kInt8, 3, 256 * 128 + 2, 6, 120, 123);
+  ByteCase wide = MakeByteCase(numbers, Format::kInt8, 3, 512 * 128 + 2, 6, 120, 123);
   EXPECT_TRUE(SameBits(wide.Run(TableFor(hardware::Isa::kReference).byte_linear), wide.Run(BytesOnTiles)));
   EXPECT_EQ(passed_on, 3);
   // One block of one output of the second panel: that panel alone goes below, of every range of rows (a range holds 16 tiles of rows).

@@ -1,7 +1,9 @@
 // Bytes on tiles for many rows: a block of kByteGroup columns of thirty-two outputs is decoded, then multiplied with every tile of rows that x is held
 // of. Included inside an unnamed namespace after amx/byte_panel.inl; the bits are the same.
 
-inline constexpr std::int64_t kFewTiles = 4;  // of rows, which are multiplied faster beside the decoding
+/// Tiles of rows, at most, that are multiplied faster beside the decoding. kFp8 takes longer to decode.
+template <Format kFormat>
+inline constexpr std::int64_t kFewTiles = kFormat == Format::kFp8 ? 2 : 4;
 
 /// The steps [begin, end) of a panel on to scratch.weight[pass], and asks for the same of the panel to come.
 template <Format kFormat, bool kAll>

@@ -23,7 +23,7 @@ template <Format kFormat, class Tiles>
   for (std::int64_t i = 0; i < kPanelsPerCall && n + i * kPanel < args.row_end; ++i) {
     BytePanel panel;
     OpenPanel<kFormat>(args, n + i * kPanel, range, panel, scratch);
-    const bool done = range.RowTiles() > kFewTiles ? MultiplyByteBlocks<kFormat>(tiles, args, range, panel, scratch)
+    const bool done = range.RowTiles() > kFewTiles<kFormat> ? MultiplyByteBlocks<kFormat>(tiles, args, range, panel, scratch)
                                                    : MultiplyByteSteps<kFormat>(tiles, args, range, panel, scratch);
     if (!done) left |= std::uint64_t{1} << i;
   }
