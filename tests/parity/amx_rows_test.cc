@@ -228,6 +228,16 @@ struct AttendCase {
 
 void AttendTilesOrCount(const AttendArgs& args) noexcept { AttendOnEmulatedTiles(args, CountAttend); }
 
+TEST_F(TileRows, RealTilesGiveTheBitsOfEmulatedOnes) {
+  if (hardware::BestIsa() < hardware::Isa::kAmx) GTEST_SKIP() << "needs AMX";
+  Numbers numbers(36);
+  for (const std::int64_t count : {1, 33, 64, 150, 200}) {
+    const AttendCase c(numbers, 512, 64, 20, count, 2.0f);
+    ASSERT_TRUE(SameBits(c.Run(AttendTilesOrCount, 0, 20), c.Run(TableFor(hardware::Isa::kAmx).attend, 0, 20))) << "rows " << count;
+  }
+  EXPECT_EQ(passed_on, 0);
+}
+
 TEST_F(TileRows, AttentionAgreesWithTheReference) {
   WorstRatio worst("attend on tiles");
   Numbers numbers(37);
