@@ -147,7 +147,8 @@ TEST(TileLinear, ExtremeScalesNeitherOverflowNorVanish) {
           Activations a = RandomActivations(numbers, 3, k, true);
           for (float& scale : a.scales) scale = std::exp2(exponent);
           const auto expected = Multiply(TableFor(hardware::Isa::kReference).linear, w.matrix, a, 0, n, 0, 3);
-          const auto found = Multiply(named.kernel, w.matrix, a, 0, n, 0, 3);
+          const auto found = Multiply(named.kernel, w.matrix, a, 0, n, 0, 3), one = Multiply(named.kernel, w.matrix, a, 0, n, 1, 1);
+          ASSERT_EQ(std::memcmp(one.data(), found.data() + n, 4 * one.size()), 0) << named.name << " a row alone, scales " << range.low << ".." << range.high;
           for (std::int64_t i = 0; i < 3 * n; ++i) {
             const double magnitude = Magnitude(w, a, i / n, i % n);
             if (magnitude > 3e38) continue;  // the answer itself may be infinite

@@ -24,7 +24,7 @@ template <Format kFormat, class Tiles>
     BytePanel panel;
     OpenPanel<kFormat>(args, n + i * kPanel, range, panel, scratch);
     const bool done = range.RowTiles() > kFewTiles<kFormat> ? MultiplyByteBlocks<kFormat>(tiles, args, range, panel, scratch)
-                                                   : MultiplyByteSteps<kFormat>(tiles, args, range, panel, scratch);
+                                                            : MultiplyByteSteps<kFormat>(tiles, args, range, panel, scratch);
     if (!done) left |= std::uint64_t{1} << i;
   }
   return left;
