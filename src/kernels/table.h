@@ -42,7 +42,7 @@ struct Table {
 };
 
 /// Stack that a thread touches at most in a leaf operation (the many-row linear layers); part of the memory plan.
-inline constexpr std::uint64_t kStackBytes = 1344 * 1024;
+inline constexpr std::uint64_t kStackBytes = 864 * 1024;
 
 /// The table of an instruction set that this machine supports (hardware::ChooseIsa).
 const Table& TableFor(hardware::Isa isa) noexcept;

@@ -5,7 +5,7 @@ inline constexpr std::int64_t kStepColumns = 128, kStepTiles = 2, kBlockSteps = 
 inline constexpr std::int64_t kGroupColumns = 32, kBlockGroups = kByteGroup / kGroupColumns, kStepGroups = kStepColumns / kGroupColumns;
 inline constexpr std::int64_t kPanel = 2 * kSide;     // outputs that are decoded together
 inline constexpr std::int64_t kPanelsPerCall = 64;    // one packing of x serves
-inline constexpr std::int64_t kXSlots = 512;          // tiles of rows times steps: what is held of x
+inline constexpr std::int64_t kXSlots = 320;          // tiles of rows times steps: what is held of x
 inline constexpr std::int64_t kMostRowTiles = 16;
 inline constexpr std::int64_t kFewestByteRows = 5;    // fewer are multiplied faster where they are decoded
 
