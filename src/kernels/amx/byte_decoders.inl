@@ -6,17 +6,12 @@ inline constexpr std::int64_t kGroupColumns = 32, kBlockGroups = kByteGroup / kG
 inline constexpr std::int64_t kPanel = 2 * kSide;     // outputs that are decoded together
 inline constexpr std::int64_t kPanelsPerCall = 64;    // one packing of x serves
 inline constexpr std::int64_t kXSlots = 320;          // tiles of rows times steps: what is held of x
-inline constexpr std::int64_t kMostRowTiles = 16;
+inline constexpr std::int64_t kMostRowTiles = 16;     // that share a decoded block
 inline constexpr std::int64_t kFewestByteRows = 5;    // fewer are multiplied faster where they are decoded
 
 // So far apart may a block's exponents be: |Σ| <= 512 · 12 · 127 · 2^11 fits 32 bits.
 inline constexpr int kPassShifts = 4, kPasses = 3, kMostSpread = kPassShifts * kPasses - 1;
 inline constexpr std::uint8_t kLeftOut = 64;  // instead of a shift: the group belongs to another pass
-
-/// In lane i, sixteen times the number i: which of four shifts a line's bytes take.
-[[gnu::always_inline]] inline __m512i Quarters() noexcept {
-  return _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
-}
 
 // How a step of a panel's output gets into the ring: Decode writes one output's line of either tile.
 

@@ -2,9 +2,9 @@
 // an unnamed namespace after avx512/transpose.inl, wide/math.inl and amx/byte_decoders.inl. Tiles is HardwareTiles or EmulatedTiles.
 //
 // Thirty-two outputs times thirty-two rows are four tiles of sums. Their weights pass through a ring of two steps of 128 columns: while the tiles
-// multiply one step, the other instructions decode the next one. Many rows share decoded blocks instead (byte_blocks.inl). An FP4 row's block of kByteGroup columns is folded into whole numbers of eight bits,
-// twice an e2m1 value, at most 12, shifted left by up to 3; a block whose exponents lie further apart takes a pass for each four exponents. kFp8 is
-// folded as wide/fp8_fold.inl says.
+// multiply one step, the other instructions decode the next one. Many rows share decoded blocks instead (byte_blocks.inl). An FP4 row's block of
+// kByteGroup columns is folded into whole numbers of eight bits, twice an e2m1 value, at most 12, shifted left by up to 3; a block whose exponents lie
+// further apart takes a pass for each four exponents. kFp8 is folded as wide/fp8_fold.inl says.
 
 using ByteTile = std::uint8_t[kTileBytes];
 using TileOfInts = std::int32_t[kSide][kSide];  // [output][row]

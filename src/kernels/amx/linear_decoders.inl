@@ -1,4 +1,4 @@
-// How a block of 128 columns becomes bf16 in tiles, and how x is arranged to meet it. Included inside an unnamed namespace after avx512/lanes.inl.
+// How a block of 128 columns becomes bf16 in tiles, and how x is arranged to meet it. Included inside an unnamed namespace after avx512/e2m1_table.inl.
 //
 // Codes are decoded 64 at a time, and the halves of registers are joined where they lie; so a step's 32 columns are not neighbours, and x takes
 // the same order (Arrange).
@@ -138,11 +138,6 @@ struct Fp4Decoder {
     line[2] = _mm512_shuffle_i32x4(odd[0], odd[1], 0x88);
     line[3] = _mm512_shuffle_i32x4(odd[0], odd[1], 0xDD);
   }
-  /// In lane i, the byte of group i.
-  [[gnu::always_inline]] static __m512i OfGroups(std::int32_t shifts) noexcept {
-    const __m512i lane = _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
-    return _mm512_shuffle_epi8(_mm512_set1_epi32(shifts), lane);
-  }
   /// `value` times two to the power that its lane's group stands above the block's, exactly.
   [[gnu::always_inline]] static __m512i Raise(__m512i value, __m512i exponent) noexcept {
     const __mmask32 nonzero = _mm512_test_epi16_mask(value, _mm512_set1_epi16(0x7FFF));
@@ -150,7 +145,7 @@ struct Fp4Decoder {
   }
   [[gnu::always_inline]] static void Decode(const std::byte* codes, const BlockBytes& there, std::int64_t o, const BlockScales& scales, WeightBlock& block) noexcept {
     const __m512i lows = _mm512_load_si512(kFp4Bytes.low), highs = _mm512_load_si512(kFp4Bytes.high), nibble = _mm512_set1_epi8(0x0F);
-    const __m512i code = _mm512_maskz_loadu_epi8(there.line[0], codes), of_group = OfGroups(scales.shift[o]);
+    const __m512i code = _mm512_maskz_loadu_epi8(there.line[0], codes), of_group = _mm512_shuffle_epi8(_mm512_set1_epi32(scales.shift[o]), Quarters());
     const __m512i shift = scales.plain ? of_group : _mm512_setzero_si512();
     const __m512i even = _mm512_ternarylogic_epi32(code, nibble, shift, 0xEA);  // (code & 15) | shift
     const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(code, 4), nibble, shift, 0xEA);

@@ -19,6 +19,7 @@ namespace {
 
 #include "kernels/avx512/lanes.inl"
 #include "kernels/avx512/transpose.inl"
+#include "kernels/avx512/e2m1_table.inl"
 #include "kernels/wide/math.inl"
 #include "kernels/amx/linear_decoders.inl"
 #include "kernels/amx/linear.inl"

@@ -14,3 +14,8 @@ struct ShiftedE2m1 {
 };
 template <int kPlus>
 inline constexpr ShiftedE2m1<kPlus> kShiftedE2m1;
+
+/// In lane i, sixteen times the number i: which of four groups' shifts a line's bytes take.
+[[gnu::always_inline]] inline __m512i Quarters() noexcept {
+  return _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202, 0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
+}
